@@ -40,7 +40,9 @@ class BuildCore(build_ext):
         self.note.unlink(missing_ok=True)
         library = Path(self.get_ext_fullpath(ext.name))
         try:
-            self.build_library(library, Path(self.build_temp).resolve())
+            self.build_library(
+                library, Path(f"build/{sysconfig.get_platform()}-{sys.implementation.cache_tag}").resolve()
+            )
         except core.BuildError as error:
             library.unlink(missing_ok=True)
             self.note.write_text(f"{error}\n")
@@ -51,13 +53,14 @@ class BuildCore(build_ext):
             if os.environ.get("TG_REQUIRE_CORE"):  # make and CI set it: there, a core that does not build is an error
                 raise SystemExit(1) from error
 
-    def build_library(self, library: Path, temp: Path) -> None:
-        """Compile the wrapper and the core into `temp`, link them into `library`."""
+    def build_library(self, library: Path) -> None:
+        """Compile the wrapper and the core, link them into `library`; every way to install shares the objects."""
         from cffi import FFI
 
         ffi = FFI()
         ffi.cdef(core.cdef())
         ffi.set_source(f"{PACKAGE}._core", '#include <stdint.h>\n#include "tg.h"')
+        temp = Path("build", f"{sysconfig.get_platform()}-{sys.implementation.cache_tag}").resolve()
         temp.mkdir(parents=True, exist_ok=True)
         wrapper = temp / "_core.c"
         ffi.emit_c_code(str(wrapper))

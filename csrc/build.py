@@ -39,16 +39,19 @@ ISAS = {
     "x86_64": {
         "baseline": [],
         "avx2": ["-mavx2", "-mfma"],
-        "avx512": "-mavx512f -mavx512dq -mavx512bw -mavx512vl -mfma -mprefer-vector-width=512".split(),
+        "avx512": ["-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl", "-mfma", "-mprefer-vector-width=512"],
     },
     "aarch64": {"neon": []},
 }
 
 # No -ffast-math: NaN and Inf are part of the product. errno and floating-point traps are not, and cost vectorisation.
-# Integers wrap as NumPy's do. -std=c11 turns contraction into FMA off, so it is asked for where it may be had.
-FLAGS = "-std=c11 -O3 -fPIC -fvisibility=hidden -pthread -fwrapv -fno-math-errno -fno-trapping-math".split()
+# Integers wrap as NumPy's do. OpenMP stands for its simd pragma alone, which lets a named sum be reordered.
+FLAGS = ["-std=c11", "-O3", "-fPIC", "-fvisibility=hidden", "-pthread"]
+FLAGS += ["-fwrapv", "-fno-math-errno", "-fno-trapping-math", "-fopenmp-simd"]
 WARNINGS = ["-Wall", "-Wextra"]
-CONTRACT = {"random": "off"}  # the same random numbers on every machine
+
+# May a*b+c become one FMA? -std=c11 says no; it is asked for but where numbers must be the same on every machine.
+CONTRACT = {"random": "off"}
 
 
 class BuildError(Exception):
@@ -92,19 +95,27 @@ def run(command: Sequence[str]) -> None:
     print(done.stderr, end="")
 
 
-def compile_unit(compiler: Sequence[str], unit: Unit) -> None:
-    """Compile one unit unless its object is newer than all it was made of and was made by the same command.
+def is_fresh(unit: Unit, command: Sequence[str]) -> bool:
+    """Is the object newer than all it was made of, and was it made by this command?
 
     Beside the object lies its .d file: the command, then the files that the compiler read (its -MMD list).
     """
     note = unit.object.with_suffix(".d")
+    if not (unit.object.exists() and note.exists()):
+        return False
+    made_by, _, read = note.read_text().partition("\n")
+    files = read.partition(":")[2].replace("\\\n", " ").split()
+    built = unit.object.stat().st_mtime
+    return made_by == shlex.join(command) and all(os.path.exists(f) and os.path.getmtime(f) < built for f in files)
+
+
+def compile_unit(compiler: Sequence[str], unit: Unit) -> None:
+    """Compile one unit unless its object is up to date."""
+    note = unit.object.with_suffix(".d")
     command = [*compiler, *unit.flags, "-c", str(unit.source)]
-    if unit.object.exists() and note.exists():
-        made_by, _, read = note.read_text().partition("\n")
-        files = read.partition(":")[2].replace("\\\n", " ").split()
-        built = unit.object.stat().st_mtime
-        if made_by == shlex.join(command) and all(os.path.exists(f) and os.path.getmtime(f) < built for f in files):
-            return
+    if is_fresh(unit, command):
+        return
+    print(f"cc {unit.object.parent.name}/{unit.source.name}", flush=True)
     unit.object.parent.mkdir(parents=True, exist_ok=True)
     part = unit.object.with_suffix(f".{os.getpid()}.o")  # renamed when done: two builds may run in one folder
     deps = part.with_suffix(".d")

@@ -14,22 +14,22 @@
 
 #include "runtime.h"
 
-#define ALIGN       64                 /* a cache line, and the widest vector */
-#define HUGE_PAGE   (INT64_C(2) << 20) /* x86 and most ARM: from here on, blocks start on a huge page */
+#define ALIGN 64                     /* a cache line, and the widest vector */
+#define HUGE_PAGE (INT64_C(2) << 20) /* x86 and most ARM: from here on, blocks start on a huge page */
 #define KEEP_ALWAYS (INT64_C(256) << 20)
 
 /* Size classes: multiples of 64 up to 512 bytes, then eight to each power of two, so a block is at most an eighth
  * larger than asked for. */
-#define SMALL     512
+#define SMALL 512
 #define N_CLASSES (8 + 8 * (48 - 9)) /* up to 2^48 bytes, the address space of today's processors */
 
 typedef struct block {
-    struct block* next;
+    struct block *next;
 } block;
 
 static struct {
     pthread_mutex_t lock;
-    block* kept[N_CLASSES];
+    block *kept[N_CLASSES];
     int64_t in_use, peak, kept_bytes;
 } pool = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -44,8 +44,8 @@ static int64_t class_bytes(int c) {
     return (int64_t)(9 + c % 8) << (c / 8 + 5);
 }
 
-static void* system_alloc(int64_t bytes) {
-    void* address;
+static void *system_alloc(int64_t bytes) {
+    void *address;
     if (posix_memalign(&address, bytes >= HUGE_PAGE ? HUGE_PAGE : ALIGN, (size_t)bytes)) return NULL;
 #ifdef MADV_HUGEPAGE
     if (bytes >= HUGE_PAGE) madvise(address, (size_t)(bytes & ~(HUGE_PAGE - 1)), MADV_HUGEPAGE); /* a hint: may fail */
@@ -53,8 +53,8 @@ static void* system_alloc(int64_t bytes) {
     return address;
 }
 
-char* tg_scratch_alloc(int64_t bytes) {
-    void* address = system_alloc(bytes);
+char *tg_scratch_alloc(int64_t bytes) {
+    void *address = system_alloc(bytes);
     if (address) return address;
     fprintf(stderr, "tinygrad_edu: no memory for %lld bytes of scratch\n", (long long)bytes);
     abort();
@@ -64,7 +64,7 @@ char* tg_scratch_alloc(int64_t bytes) {
 static void shrink_to(int64_t limit) {
     for (int c = N_CLASSES - 1; c >= 0 && pool.kept_bytes > limit; c--)
         while (pool.kept[c] && pool.kept_bytes > limit) {
-            block* b = pool.kept[c];
+            block *b = pool.kept[c];
             pool.kept[c] = b->next;
             pool.kept_bytes -= class_bytes(c);
             free(b);
@@ -76,7 +76,7 @@ uintptr_t tg_alloc(int64_t bytes) {
     int c = class_of(bytes);
     int64_t size = class_bytes(c);
     pthread_mutex_lock(&pool.lock);
-    void* address = pool.kept[c];
+    void *address = pool.kept[c];
     if (address) {
         pool.kept[c] = pool.kept[c]->next;
         pool.kept_bytes -= size;
@@ -98,7 +98,7 @@ uintptr_t tg_alloc(int64_t bytes) {
 void tg_free(uintptr_t address, int64_t bytes) {
     if (!address) return;
     int c = class_of(bytes);
-    block* b = (block*)address;
+    block *b = (block *)address;
     pthread_mutex_lock(&pool.lock);
     b->next = pool.kept[c];
     pool.kept[c] = b;
@@ -107,7 +107,7 @@ void tg_free(uintptr_t address, int64_t bytes) {
     pthread_mutex_unlock(&pool.lock);
 }
 
-static int64_t read_locked(const int64_t* value) {
+static int64_t read_locked(const int64_t *value) {
     pthread_mutex_lock(&pool.lock);
     int64_t v = *value;
     pthread_mutex_unlock(&pool.lock);
@@ -139,13 +139,13 @@ __attribute__((constructor)) static void watch_forks(void) { pthread_atfork(fork
  * takes in, so one changed word always shows; the rotation carries high bits (signs) down, where a product alone would
  * let two flipped signs cancel. The constants are xxHash's primes. */
 #define LANES 8
-#define P1    UINT64_C(0x9E3779B185EBCA87)
-#define P2    UINT64_C(0xC2B2AE3D27D4EB4F)
+#define P1 UINT64_C(0x9E3779B185EBCA87)
+#define P2 UINT64_C(0xC2B2AE3D27D4EB4F)
 
 static inline uint64_t rotate(uint64_t x, int by) { return x << by | x >> (64 - by); }
 
 uint64_t tg_checksum(uintptr_t address, int64_t bytes) {
-    const char* p = (const char*)address;
+    const char *p = (const char *)address;
     uint64_t lane[LANES], word[LANES];
     for (int i = 0; i < LANES; i++) lane[i] = P2 * (uint64_t)(i + 1);
     int64_t whole = bytes / (int64_t)sizeof word;
@@ -155,7 +155,7 @@ uint64_t tg_checksum(uintptr_t address, int64_t bytes) {
         for (int i = 0; i < LANES; i++) lane[i] = rotate(lane[i] ^ word[i], 29) * P1;
     }
     memset(word, 0, sizeof word);
-    for (int64_t left = bytes - whole * (int64_t)sizeof word, i = 0; i < left; i++) ((char*)word)[i] = p[i];
+    for (int64_t left = bytes - whole * (int64_t)sizeof word, i = 0; i < left; i++) ((char *)word)[i] = p[i];
     uint64_t sum = (uint64_t)bytes * P2;
     for (int i = 0; i < LANES; i++) {
         lane[i] = rotate(lane[i] ^ word[i], 29) * P1;

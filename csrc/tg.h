@@ -11,10 +11,10 @@
 
 enum { TG_F32 = 0, TG_F64 = 1, TG_I32 = 2, TG_I64 = 3, TG_U8 = 4, TG_BOOL = 5 };
 
-#define TG_DIMS 8    /* most dimensions of an array; Python falls back to the reference above that */
-#define TG_PHASES 3  /* most phases of a kernel */
-#define TG_INTS 24   /* small integers of a node */
-#define TG_FLOATS 8  /* small floats of a node */
+#define TG_DIMS 8   /* most dimensions of an array; Python falls back to the reference above that */
+#define TG_PHASES 3 /* most phases of a kernel */
+#define TG_INTS 24  /* small integers of a node */
+#define TG_FLOATS 8 /* small floats of a node */
 
 /* An array in memory. shape and stride are in elements; a stride may be 0 (broadcast) or negative.
  * data points at the element with index zero in every dimension. */
@@ -48,8 +48,8 @@ typedef struct tg_node {
     tg_array *args;
 } tg_node;
 
-/* Kernels. find gives the number of the kernel of that name and working dtype (the dtype of the inputs, after promotion)
- * in the chosen instruction set, or -1. Names are the ops' names. */
+/* Kernels. find gives the number of the kernel of that name and working dtype (the dtype of the inputs, after
+ * promotion) in the chosen instruction set, or -1. Names are the ops' names. */
 int tg_kernel_find(const char *name, int dtype);
 int tg_kernel_count(void);
 const char *tg_kernel_name(int kernel);
@@ -92,8 +92,8 @@ int tg_isa_select(const char *name);
 const char *tg_isa_name(void);
 int tg_isa_available(const char *name);
 
-/* Threads: 1 or more, counting the caller; at first TG_THREADS, or the cores that the process may use. Workers start when first needed, spin for a short while
- * between regions and then sleep; a forked child starts with none. */
+/* Threads: 1 or more, counting the caller; at first TG_THREADS, or the cores that the process may use. Workers start
+ * when first needed, spin for a short while between regions and then sleep; a forked child starts with none. */
 void tg_threads_set(int n);
 int tg_threads_get(void);
 

@@ -17,15 +17,15 @@
 
 #include "runtime.h"
 
-#define MAX_THREADS  256
-#define SPIN_NS      40000 /* how long a worker spins after a region: about what a sleep and a wake-up cost together */
-#define YIELD_NS     1000000 /* who has spun for this long inside a region lets other processes have the core */
-#define LINE         128     /* bytes between things that different threads write: x86 fetches 64-byte lines in pairs */
+#define MAX_THREADS 256
+#define SPIN_NS 40000    /* how long a worker spins after a region: about what a sleep and a wake-up cost together */
+#define YIELD_NS 1000000 /* who has spun for this long inside a region lets other processes have the core */
+#define LINE 128         /* bytes between things that different threads write: x86 fetches 64-byte lines in pairs */
 #define WORKER_STACK (2 << 20)
 
 typedef struct {
     pthread_t thread;
-    char* own;
+    char *own;
     int64_t own_bytes;
 } worker;
 
@@ -36,7 +36,7 @@ static struct {
     _Atomic int quit;
     _Alignas(LINE) _Atomic int sleepers;
     /* What the ticket is for. Written before the ticket, and not before all units of the last one are done. */
-    _Alignas(LINE) const tg_node* node;
+    _Alignas(LINE) const tg_node *node;
     int64_t units;
     int phase, size, wanted; /* size: threads that run, the caller counted; wanted: what was asked for, 0 = default */
     uint32_t phases;
@@ -72,7 +72,7 @@ typedef struct {
 } spin;
 
 /* Nanoseconds of this spin so far, as of the last look at the clock. */
-static inline int64_t spin_on(spin* s) {
+static inline int64_t spin_on(spin *s) {
     pause_cpu();
     if (++s->turns % 32) return 0;
     int64_t now = now_ns();
@@ -80,7 +80,7 @@ static inline int64_t spin_on(spin* s) {
     return now - s->since;
 }
 
-static void grow(char** memory, int64_t* have, int64_t want) {
+static void grow(char **memory, int64_t *have, int64_t want) {
     if (want <= *have) return;
     free(*memory);
     *memory = tg_scratch_alloc(want);
@@ -89,7 +89,7 @@ static void grow(char** memory, int64_t* have, int64_t want) {
 
 /* Take some of the units that are left and run them; 0 if there were none. A piece is a share of what is left: large
  * at first, so that neighbouring units stay on one core, and small at the end, so that all finish together. */
-static int take_piece(worker* self, char* own) {
+static int take_piece(worker *self, char *own) {
     uint64_t ticket = atomic_load_explicit(&team.ticket, memory_order_acquire);
     uint32_t left, take;
     do {
@@ -110,8 +110,8 @@ static int take_piece(worker* self, char* own) {
     return 1;
 }
 
-static void* work(void* argument) {
-    worker* self = argument;
+static void *work(void *argument) {
+    worker *self = argument;
     spin idle = {0, 0}, closed = {0, 0};
     while (!atomic_load_explicit(&team.quit, memory_order_relaxed)) {
         if (take_piece(self, NULL)) {
@@ -147,7 +147,7 @@ static int core_of(int cpu) {
     char path[96];
     int first = cpu;
     snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", cpu);
-    FILE* f = fopen(path, "r");
+    FILE *f = fopen(path, "r");
     if (!f) return cpu;
     if (fscanf(f, "%d", &first) != 1) first = cpu;
     fclose(f);
@@ -158,7 +158,7 @@ static int core_of(int cpu) {
 /* TG_THREADS, else the cores that this process may use; two hardware threads of one core count once, since they share
  * the vector units that kernels are bound by. */
 static int default_threads(void) {
-    const char* wish = getenv("TG_THREADS");
+    const char *wish = getenv("TG_THREADS");
     int n = wish ? atoi(wish) : 0;
     if (n > 0) return n;
 #ifdef __linux__
@@ -235,7 +235,7 @@ int tg_team_enter(void) {
     return 1;
 }
 
-void tg_team_phase(const tg_node* node, int phase, int64_t units, char* own) {
+void tg_team_phase(const tg_node *node, int phase, int64_t units, char *own) {
     team.node = node;
     team.phase = phase;
     team.units = units;
@@ -272,18 +272,18 @@ static _Thread_local tg_scratch scratch;
 static pthread_key_t scratch_key;
 static pthread_once_t scratch_once = PTHREAD_ONCE_INIT;
 
-static void scratch_free(void* s) {
-    free(((tg_scratch*)s)->aux);
-    free(((tg_scratch*)s)->own);
-    *(tg_scratch*)s = (tg_scratch){0};
+static void scratch_free(void *s) {
+    free(((tg_scratch *)s)->aux);
+    free(((tg_scratch *)s)->own);
+    *(tg_scratch *)s = (tg_scratch){0};
 }
 
 static void scratch_init(void) {
     if (pthread_key_create(&scratch_key, scratch_free)) abort(); /* no process is out of keys while loading */
 }
 
-tg_scratch* tg_scratch_get(int64_t aux_bytes, int64_t own_bytes) {
-    tg_scratch* s = &scratch;
+tg_scratch *tg_scratch_get(int64_t aux_bytes, int64_t own_bytes) {
+    tg_scratch *s = &scratch;
     if (aux_bytes > s->aux_bytes || own_bytes > s->own_bytes) {
         pthread_once(&scratch_once, scratch_init);
         pthread_setspecific(scratch_key, s); /* the key is there for its destructor, at the thread's end */
