@@ -40,17 +40,12 @@ class BuildCore(build_ext):
         self.note.unlink(missing_ok=True)
         library = Path(self.get_ext_fullpath(ext.name))
         try:
-            self.build_library(
-                library, Path(f"build/{sysconfig.get_platform()}-{sys.implementation.cache_tag}").resolve()
-            )
+            self.build_library(library)
         except core.BuildError as error:
             library.unlink(missing_ok=True)
             self.note.write_text(f"{error}\n")
-            reason = str(error).splitlines()
-            print(
-                f"{PACKAGE}: the C core was not built, other backends will run.", *reason, sep="\n  ", file=sys.stderr
-            )
-            if os.environ.get("TG_REQUIRE_CORE"):  # make and CI set it: there, a core that does not build is an error
+            print(f"{PACKAGE}: the C core was not built, other backends will run:\n{error}", file=sys.stderr)
+            if os.environ.get("TG_REQUIRE_CORE"):  # continuous integration sets it
                 raise SystemExit(1) from error
 
     def build_library(self, library: Path) -> None:
