@@ -1,0 +1,277 @@
+/* gemm.h: C = A B for matrices of any strides, the inner code under every product of the library.
+ *
+ * From the inside out: a tile (some rows times a few vectors of C, in registers while k runs), the packer (a panel of A
+ * or B copied in the order in which the tile reads it), a block (the tiles that one unit of work computes).
+ * Whatever the tile, block or thread, an element of C is one chain of multiply-adds over ascending k: such choices
+ * change the speed, never a bit. Only gemm_dot, for a vector times a matrix, sums in lanes; the shape alone chooses it.
+ * Left out on purpose: alpha and beta. Read next: matmul.c; bench/gemm_ladder.c shows what each part is worth. */
+#ifndef TG_GEMM_H
+#define TG_GEMM_H
+
+#include "kernel.h"
+
+/* The geometry belongs to the instruction set: bytes of a vector, rows and vectors of a tile. A tile wants rows * vecs
+ * accumulators, vecs registers for B and one for A, out of 32 (AVX-512, NEON) or 16 (AVX2, SSE). */
+#if defined(__AVX512F__)
+#define GEMM_BYTES 64
+#define GEMM_ROWS 14
+#define GEMM_VECS 2
+#elif defined(__AVX2__)
+#define GEMM_BYTES 32
+#define GEMM_ROWS 6
+#define GEMM_VECS 2
+#elif defined(__aarch64__)
+#define GEMM_BYTES 16
+#define GEMM_ROWS 8
+#define GEMM_VECS 3
+#else
+#define GEMM_BYTES 16
+#define GEMM_ROWS 6
+#define GEMM_VECS 2
+#endif
+
+#define GEMM_LANES (GEMM_BYTES / (int64_t)sizeof(real))
+#define GEMM_COLS (GEMM_LANES * GEMM_VECS)
+#define GEMM_K (1024 / (int64_t)sizeof(real)) /* most of k in a panel: B's, of COLS columns, stays in L1 */
+#define GEMM_M 384                            /* most rows of a block: its part of A, M * K, stays in L2 */
+#define GEMM_UNIT (1 << 18)                   /* multiply-adds worth a unit: 1 to 4 us, against 0.3 us to hand it out */
+
+#define GEMM_INLINE static inline __attribute__((always_inline))
+#define GEMM_UP(x, to) (((x) + (to) - 1) / (to) * (to))
+
+typedef real gemm_vec __attribute__((vector_size(GEMM_BYTES)));
+typedef real gemm_loose __attribute__((vector_size(GEMM_BYTES), aligned(sizeof(real)), may_alias)); /* in memory */
+typedef real gemm_quad __attribute__((vector_size(4 * sizeof(real)), aligned(sizeof(real)), may_alias));
+
+/* ---- the tile ---- */
+
+/* C[rows, vecs * LANES] = (or +=, if add) A[rows, k] B[k, vecs * LANES]. rows and vecs are constants in each instance;
+ * B's and C's columns are adjacent. a[i * ars] is cheap whatever ars is: A may be packed or in place. */
+GEMM_INLINE void gemm_tile(int rows, int vecs, int64_t k, const real *a, int64_t ars, int64_t acs, const real *b,
+                           int64_t brs, real *c, int64_t crs, int add) {
+    gemm_vec sum[GEMM_ROWS][GEMM_VECS];
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++)
+#pragma GCC unroll 4
+        for (int j = 0; j < vecs; j++)
+            sum[i][j] = add ? (gemm_vec) * (const gemm_loose *)(c + i * crs + j * GEMM_LANES) : (gemm_vec){0};
+    for (int64_t p = 0; p < k; p++, a += acs, b += brs) {
+        gemm_vec bv[GEMM_VECS];
+#pragma GCC unroll 4
+        for (int j = 0; j < vecs; j++) bv[j] = *(const gemm_loose *)(b + j * GEMM_LANES);
+#pragma GCC unroll 16
+        for (int i = 0; i < rows; i++)
+#pragma GCC unroll 4
+            for (int j = 0; j < vecs; j++) sum[i][j] += a[i * ars] * bv[j];
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++)
+#pragma GCC unroll 4
+        for (int j = 0; j < vecs; j++) *(gemm_loose *)(c + i * crs + j * GEMM_LANES) = sum[i][j];
+}
+
+typedef void gemm_tile_fn(int64_t k, const real *a, int64_t ars, int64_t acs, const real *b, int64_t brs, real *c,
+                          int64_t crs, int add);
+
+/* One instance for every height and width, so that an edge costs what it holds. */
+#define GEMM_TILE(r, v)                                                                                             \
+    static void gemm_tile_##r##_##v(int64_t k, const real *a, int64_t ars, int64_t acs, const real *b, int64_t brs, \
+                                    real *c, int64_t crs, int add) {                                                \
+        gemm_tile(r, v, k, a, ars, acs, b, brs, c, crs, add);                                                       \
+    }
+#if GEMM_VECS == 2
+#define GEMM_WIDTHS(r) GEMM_TILE(r, 1) GEMM_TILE(r, 2)
+#define GEMM_NAMES(r) {gemm_tile_##r##_1, gemm_tile_##r##_2},
+#else
+#define GEMM_WIDTHS(r) GEMM_TILE(r, 1) GEMM_TILE(r, 2) GEMM_TILE(r, 3)
+#define GEMM_NAMES(r) {gemm_tile_##r##_1, gemm_tile_##r##_2, gemm_tile_##r##_3},
+#endif
+#define GEMM_TO_6(X) X(1) X(2) X(3) X(4) X(5) X(6)
+#define GEMM_TO_8(X) GEMM_TO_6(X) X(7) X(8)
+#if GEMM_ROWS == 14
+#define GEMM_HEIGHTS(X) GEMM_TO_8(X) X(9) X(10) X(11) X(12) X(13) X(14)
+#elif GEMM_ROWS == 8
+#define GEMM_HEIGHTS(X) GEMM_TO_8(X)
+#else
+#define GEMM_HEIGHTS(X) GEMM_TO_6(X)
+#endif
+GEMM_HEIGHTS(GEMM_WIDTHS)
+static gemm_tile_fn *const gemm_tiles[GEMM_ROWS][GEMM_VECS] = {GEMM_HEIGHTS(GEMM_NAMES)};
+
+/* ---- the packer ---- */
+
+/* to[p * ld + i] = from[p * ks + i * is] for p < k, i < width, and 0 for width <= i < ld: a panel, k slices of ld. */
+static void gemm_pack(real *to, int64_t ld, int64_t width, int64_t k, const real *from, int64_t is, int64_t ks) {
+    int64_t done = 0;
+    if (is == 1) {
+        for (; done + GEMM_LANES <= width; done += GEMM_LANES)
+            for (int64_t p = 0; p < k; p++)
+                *(gemm_loose *)(to + p * ld + done) = *(const gemm_loose *)(from + p * ks + done);
+        for (; done + 4 <= width; done += 4)
+            for (int64_t p = 0; p < k; p++)
+                *(gemm_quad *)(to + p * ld + done) = *(const gemm_quad *)(from + p * ks + done);
+    } else if (ks == 1) { /* k runs along the rows: transpose 4 x 4 in registers */
+        for (; done + 4 <= width; done += 4) {
+            const real *f = from + done * is;
+            real *t = to + done;
+            int64_t p = 0;
+            for (; p + 4 <= k; p += 4) {
+                gemm_quad a = *(const gemm_quad *)(f + p), b = *(const gemm_quad *)(f + is + p);
+                gemm_quad c = *(const gemm_quad *)(f + 2 * is + p), d = *(const gemm_quad *)(f + 3 * is + p);
+                gemm_quad ac = __builtin_shufflevector(a, c, 0, 4, 1, 5),
+                          bd = __builtin_shufflevector(b, d, 0, 4, 1, 5);
+                *(gemm_quad *)(t + p * ld) = __builtin_shufflevector(ac, bd, 0, 4, 1, 5);
+                *(gemm_quad *)(t + (p + 1) * ld) = __builtin_shufflevector(ac, bd, 2, 6, 3, 7);
+                ac = __builtin_shufflevector(a, c, 2, 6, 3, 7), bd = __builtin_shufflevector(b, d, 2, 6, 3, 7);
+                *(gemm_quad *)(t + (p + 2) * ld) = __builtin_shufflevector(ac, bd, 0, 4, 1, 5);
+                *(gemm_quad *)(t + (p + 3) * ld) = __builtin_shufflevector(ac, bd, 2, 6, 3, 7);
+            }
+            for (; p < k; p++)
+                for (int i = 0; i < 4; i++) t[p * ld + i] = f[i * is + p];
+        }
+    }
+    for (; done < width; done++)
+        for (int64_t p = 0; p < k; p++) to[p * ld + done] = from[p * ks + done * is];
+    for (; done < ld; done++)
+        for (int64_t p = 0; p < k; p++) to[p * ld + done] = 0;
+}
+
+/* ---- one product, planned ---- */
+
+enum { GEMM_IN_PLACE, GEMM_OWN, GEMM_SHARED }; /* an operand's panels: not packed, packed where used, packed before */
+
+typedef struct {
+    int64_t m, n, k;                 /* C[m, n] = A[m, k] B[k, n] */
+    int64_t ars, acs, brs, bcs, crs; /* strides of rows and columns in elements; C's columns are adjacent */
+    int64_t dot;                     /* by gemm_dot: nothing below is used but the blocks */
+    int64_t pack_a, pack_b;
+    int64_t height, depth;      /* rows of A in a panel, and of k: even shares, not full panels and a rest */
+    int64_t mb, nb;             /* rows and columns of a block */
+    int64_t col_blocks, blocks; /* blocks side by side, and in all: these are the units */
+    int64_t panels_a, panels;   /* panels to pack before, those of A and all: units of a phase of their own */
+    int64_t aux, own;           /* elements of scratch: the shared panels, and what a thread needs */
+} gemm;
+
+/* What follows the sum, in this order: C = sum + bias[column], then max(0, C), then C * (mask > 0). */
+typedef struct {
+    const real *bias, *mask; /* NULL: none */
+    int64_t relu, bias_cs, mask_rs, mask_cs;
+} gemm_end;
+
+/* The i-th of `parts` even shares rounded up: how large a piece is when at most `most` fit. */
+GEMM_INLINE int64_t gemm_share(int64_t size, int64_t most) {
+    int64_t parts = (size + most - 1) / most;
+    return parts > 1 ? (size + parts - 1) / parts : size;
+}
+
+/* Decide everything that is not given: the fields up to crs are set, and depend on the shape only. */
+static void gemm_plan(gemm *g) {
+    g->height = TG_MAX(gemm_share(g->m, GEMM_ROWS), 1);
+    g->depth = g->k > GEMM_K ? GEMM_UP(gemm_share(g->k, GEMM_K), 4) : g->k;
+    int64_t rows = (g->m + g->height - 1) / g->height, cols = (g->n + GEMM_COLS - 1) / GEMM_COLS;
+
+    int64_t units = TG_MIN(g->m * g->n * g->k / GEMM_UNIT, 16);
+    int64_t col_blocks = TG_MAX(TG_MIN(units, cols), 1), row_blocks = TG_MAX(TG_MIN(units / col_blocks, rows), 1);
+    int64_t col_panels = (cols + col_blocks - 1) / col_blocks, row_panels = (rows + row_blocks - 1) / row_blocks;
+    g->mb = TG_MAX(TG_MIN(row_panels, GEMM_M / g->height), 1) * g->height;
+    g->nb = TG_MAX(col_panels, 1) * GEMM_COLS;
+    g->col_blocks = (g->n + g->nb - 1) / g->nb;
+    row_blocks = (g->m + g->mb - 1) / g->mb;
+    g->blocks = row_blocks * g->col_blocks;
+
+    g->pack_a = cols <= 2 ? GEMM_IN_PLACE : g->col_blocks > 1 ? GEMM_SHARED : GEMM_OWN;
+    g->pack_b = rows <= 2 && g->bcs == 1 ? GEMM_IN_PLACE : row_blocks > 1 ? GEMM_SHARED : GEMM_OWN;
+    g->panels_a = g->pack_a == GEMM_SHARED ? rows : 0;
+    g->panels = g->panels_a + (g->pack_b == GEMM_SHARED ? cols : 0);
+    g->aux = GEMM_UP(g->pack_a == GEMM_SHARED ? g->m * g->k : 0, GEMM_LANES) +
+             (g->pack_b == GEMM_SHARED ? GEMM_UP(g->n, GEMM_LANES) * g->k : 0);
+    g->own = GEMM_ROWS * GEMM_COLS + g->depth * GEMM_COLS + (g->pack_a == GEMM_OWN ? g->mb * g->depth : 0);
+}
+
+/* Where a shared panel begins: those of one depth lie together. All panels of B but the last are COLS wide. */
+GEMM_INLINE int64_t gemm_at_a(const gemm *g, int64_t i, int64_t k0, int64_t kc) { return k0 * g->m + i * kc; }
+GEMM_INLINE int64_t gemm_at_b(const gemm *g, int64_t j, int64_t k0, int64_t kc) {
+    return GEMM_UP(g->pack_a == GEMM_SHARED ? g->m * g->k : 0, GEMM_LANES) + k0 * GEMM_UP(g->n, GEMM_LANES) + j * kc;
+}
+
+/* Pack the panel with that number, over all of k. */
+static void gemm_panel(const gemm *g, int64_t panel, const real *a, const real *b, real *aux) {
+    for (int64_t k0 = 0; k0 < g->k; k0 += g->depth) {
+        int64_t kc = TG_MIN(g->depth, g->k - k0);
+        if (panel < g->panels_a) {
+            int64_t i = panel * g->height, r = TG_MIN(g->height, g->m - i);
+            gemm_pack(aux + gemm_at_a(g, i, k0, kc), r, r, kc, a + i * g->ars + k0 * g->acs, g->ars, g->acs);
+        } else {
+            int64_t j = (panel - g->panels_a) * GEMM_COLS, w = TG_MIN(GEMM_COLS, g->n - j);
+            gemm_pack(aux + gemm_at_b(g, j, k0, kc), GEMM_UP(w, GEMM_LANES), w, kc, b + k0 * g->brs + j * g->bcs,
+                      g->bcs, g->brs);
+        }
+    }
+}
+
+static void gemm_finish(const gemm_end *end, real *c, int64_t crs, int64_t i0, int64_t rows, int64_t j0, int64_t cols) {
+    c += i0 * crs + j0;
+    for (int64_t i = 0; i < rows; i++, c += crs) {
+        if (end->bias)
+            for (int64_t j = 0; j < cols; j++) c[j] += end->bias[(j0 + j) * end->bias_cs];
+        if (end->relu)
+            for (int64_t j = 0; j < cols; j++) c[j] = c[j] <= 0 ? 0 : c[j]; /* a NaN stays */
+        if (end->mask) {
+            const real *y = end->mask + (i0 + i) * end->mask_rs + j0 * end->mask_cs;
+            for (int64_t j = 0; j < cols; j++) c[j] *= (real)(y[j * end->mask_cs] > 0);
+        }
+    }
+}
+
+/* Compute the block with that number. aux holds the shared panels, own is the thread's scratch, end may be NULL. */
+static void gemm_block(const gemm *g, int64_t block, const real *a, const real *b, real *c, const gemm_end *end,
+                       const real *aux, real *own) {
+    int64_t i0 = block / g->col_blocks * g->mb, rows = TG_MIN(g->mb, g->m - i0);
+    int64_t j0 = block % g->col_blocks * g->nb, cols = TG_MIN(g->nb, g->n - j0);
+    real *edge = own, *own_b = edge + GEMM_ROWS * GEMM_COLS, *own_a = own_b + g->depth * GEMM_COLS;
+    a += i0 * g->ars;
+    b += j0 * g->bcs;
+    real *to = c + i0 * g->crs + j0;
+    int64_t k0 = 0;
+    do { /* once for an empty k, too: C is zero then */
+        int64_t kc = TG_MIN(g->depth, g->k - k0);
+        const real *ap = a + k0 * g->acs;
+        if (g->pack_a == GEMM_OWN)
+            for (int64_t i = 0; i < rows; i += g->height) {
+                int64_t r = TG_MIN(g->height, rows - i);
+                gemm_pack(own_a + i * kc, r, r, kc, ap + i * g->ars, g->ars, g->acs);
+            }
+        if (g->pack_a) ap = g->pack_a == GEMM_OWN ? own_a : aux + gemm_at_a(g, i0, k0, kc);
+        for (int64_t j = 0; j < cols; j += GEMM_COLS) {
+            int64_t w = TG_MIN(GEMM_COLS, cols - j), full = GEMM_UP(w, GEMM_LANES), brs = full;
+            const real *bp = b + k0 * g->brs + j * g->bcs;
+            if (g->pack_b == GEMM_SHARED) {
+                bp = aux + gemm_at_b(g, j0 + j, k0, kc);
+            } else if (g->pack_b == GEMM_OWN || w < full) {
+                gemm_pack(own_b, full, w, kc, bp, g->bcs, g->brs);
+                bp = own_b;
+            } else {
+                brs = g->brs;
+            }
+            for (int64_t i = 0; i < rows; i += g->height) {
+                int64_t r = TG_MIN(g->height, rows - i);
+                gemm_tile_fn *tile = gemm_tiles[r - 1][full / GEMM_LANES - 1];
+                const real *at = g->pack_a ? ap + i * kc : ap + i * g->ars;
+                int64_t ars = g->pack_a ? 1 : g->ars, acs = g->pack_a ? r : g->acs;
+                real *ct = to + i * g->crs + j;
+                if (w == full) {
+                    tile(kc, at, ars, acs, bp, brs, ct, g->crs, k0 > 0);
+                    continue;
+                }
+                if (k0 > 0)
+                    for (int64_t p = 0; p < r; p++) memcpy(edge + p * full, ct + p * g->crs, (size_t)w * sizeof(real));
+                tile(kc, at, ars, acs, bp, brs, edge, full, k0 > 0);
+                for (int64_t p = 0; p < r; p++) memcpy(ct + p * g->crs, edge + p * full, (size_t)w * sizeof(real));
+            }
+        }
+        k0 += g->depth;
+    } while (k0 < g->k);
+    if (end) gemm_finish(end, c, g->crs, i0, rows, j0, cols);
+}
+
+#endif

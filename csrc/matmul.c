@@ -1,0 +1,128 @@
+/* matmul.c: matrix products, alone and with what a linear layer does next. All of them plan a gemm (gemm.h) from
+ * strides, so that every transpose is free, and compute the same sums: a fused form equals its parts bit for bit.
+ * Left out on purpose: vectors, promotion and broadcasting, which Python turns into strides. Read next: gemm.h. */
+#include "gemm.h"
+
+/* What prepare leaves for run in node->plan. */
+typedef struct {
+    gemm g;
+    int64_t batch, batch_dims; /* products, and the dimensions that count them */
+    int64_t group;             /* blocks in a unit */
+    int64_t swapped;           /* C^T = B^T A^T is computed instead */
+} plan;
+_Static_assert(sizeof(plan) <= sizeof((tg_node *)0)->plan, "node->plan is too small");
+
+/* Plan out = a @ b with the strides in p->g and fill in phases, units and scratch. */
+static int finish_plan(tg_node *node, plan *p) {
+    gemm *g = &p->g;
+    gemm_plan(g);
+    if (g->m == 0 || g->n == 0 || p->batch == 0) return 0; /* no phases: nothing to do */
+    int64_t work = g->m * g->n * TG_MAX(g->k, 1) / g->blocks, total = p->batch * g->blocks;
+    p->group = TG_MIN(TG_MAX(GEMM_UNIT / work, 1), total);
+    int phase = 0;
+    if (g->panels) node->units[phase++] = p->batch * g->panels;
+    node->units[phase++] = (total + p->group - 1) / p->group;
+    node->phases = phase;
+    node->aux_bytes = p->batch * g->aux * (int64_t)sizeof(real);
+    node->own_bytes = g->own * (int64_t)sizeof(real);
+    return 0;
+}
+
+/* Element offset of product number q in an array whose first dimensions count products. */
+static int64_t batch_offset(const tg_array *x, int64_t dims, int64_t q) {
+    int64_t offset = 0;
+    for (int64_t d = dims - 1; d >= 0; d--) {
+        offset += q % x->shape[d] * x->stride[d];
+        q /= x->shape[d];
+    }
+    return offset;
+}
+
+static void run_plan(const tg_node *node, int phase, int64_t lo, int64_t hi, char *own, const gemm_end *end) {
+    const plan *p = (const plan *)node->plan;
+    const gemm *g = &p->g;
+    const tg_array *out = &node->args[0], *x = &node->args[1], *w = &node->args[2];
+    int64_t each = g->blocks;
+    if (phase < node->phases - 1)
+        each = g->panels;
+    else
+        lo *= p->group, hi = TG_MIN(hi * p->group, p->batch * each);
+    for (int64_t u = lo; u < hi; u++) {
+        int64_t q = u / each;
+        const real *a = (const real *)x->data, *b = (const real *)w->data;
+        if (p->batch > 1) a += batch_offset(x, p->batch_dims, q), b += batch_offset(w, p->batch_dims, q);
+        if (p->swapped) {
+            const real *t = a;
+            a = b, b = t;
+        }
+        real *aux = (real *)node->aux + q * g->aux, *c = (real *)out->data + q * g->m * g->n;
+        if (phase < node->phases - 1)
+            gemm_panel(g, u % each, a, b, aux);
+        else
+            gemm_block(g, u % each, a, b, c, end, aux, (real *)own);
+    }
+}
+
+/* out[.., m, n] = a[.., m, k] @ b[.., k, n]: np.matmul(a, b, out=out); a and b of any strides, out contiguous. */
+static int matmul_prepare(tg_node *node) {
+    const tg_array *a = &node->args[1], *b = &node->args[2];
+    plan *p = (plan *)node->plan;
+    int d = a->ndim - 2;
+    int64_t m = a->shape[d], n = b->shape[d + 1], k = a->shape[d + 1];
+    int64_t ars = a->stride[d], acs = a->stride[d + 1], brs = b->stride[d], bcs = b->stride[d + 1];
+    /* Products that share b and whose a's lie one below the other are one product with more rows. */
+    while (d > 0 && (a->shape[d - 1] == 1 || (b->stride[d - 1] == 0 && a->stride[d - 1] == m * ars)))
+        m *= a->shape[--d];
+    p->batch = 1, p->batch_dims = d;
+    while (d > 0) p->batch *= a->shape[--d];
+    p->swapped = n == 1 && acs != 1; /* a column of C is as good as a row, and vectors run along the columns of B */
+    if (p->swapped)
+        p->g = (gemm){.m = n, .n = m, .k = k, .ars = bcs, .acs = brs, .brs = acs, .bcs = ars, .crs = m};
+    else
+        p->g = (gemm){.m = m, .n = n, .k = k, .ars = ars, .acs = acs, .brs = brs, .bcs = bcs, .crs = n};
+    return finish_plan(node, p);
+}
+
+static void matmul_run(const tg_node *node, int phase, int64_t lo, int64_t hi, char *own) {
+    run_plan(node, phase, lo, hi, own, NULL);
+}
+
+/* out[rows, n] = act(x[rows, k] @ w[n, k].T + bias[n]): args out, x, w and perhaps bias; ints[0]: 0 none, 1 relu. */
+static int linear_prepare(tg_node *node) {
+    const tg_array *x = &node->args[1], *w = &node->args[2];
+    plan *p = (plan *)node->plan;
+    p->batch = 1;
+    p->g = (gemm){.m = x->shape[0], .n = w->shape[0], .k = x->shape[1], .ars = x->stride[0], .acs = x->stride[1]};
+    p->g.brs = w->stride[1], p->g.bcs = w->stride[0], p->g.crs = p->g.n;
+    return finish_plan(node, p);
+}
+
+static void linear_run(const tg_node *node, int phase, int64_t lo, int64_t hi, char *own) {
+    gemm_end end = {.relu = node->ints[0] == 1};
+    if (node->n_args == 4) end.bias = (const real *)node->args[3].data, end.bias_cs = node->args[3].stride[0];
+    run_plan(node, phase, lo, hi, own, end.bias || end.relu ? &end : NULL);
+}
+
+/* dx[m, k] = (g[m, n] @ w[n, k]) * (y[m, k] > 0), the gradient through linear of what relu gave: args dx, g, w, y.
+ * Inverts y = relu(..); z = y @ w.T + bias. */
+static int linear_grad_input_relu_prepare(tg_node *node) {
+    const tg_array *g = &node->args[1], *w = &node->args[2];
+    plan *p = (plan *)node->plan;
+    p->batch = 1;
+    p->g = (gemm){.m = g->shape[0], .n = w->shape[1], .k = g->shape[1], .ars = g->stride[0], .acs = g->stride[1]};
+    p->g.brs = w->stride[0], p->g.bcs = w->stride[1], p->g.crs = p->g.n;
+    return finish_plan(node, p);
+}
+
+static void linear_grad_input_relu_run(const tg_node *node, int phase, int64_t lo, int64_t hi, char *own) {
+    const tg_array *y = &node->args[3];
+    gemm_end end = {.mask = (const real *)y->data, .mask_rs = y->stride[0], .mask_cs = y->stride[1]};
+    run_plan(node, phase, lo, hi, own, &end);
+}
+
+TG_TABLE(matmul) = {
+    {"matmul", matmul_prepare, matmul_run},
+    {"linear", linear_prepare, linear_run},
+    {"linear_grad_input_relu", linear_grad_input_relu_prepare, linear_grad_input_relu_run},
+    {0},
+};
