@@ -18,7 +18,7 @@
 #include "runtime.h"
 
 #define MAX_THREADS 256
-#define SPIN_NS 40000    /* how long a worker spins after a region: about what a sleep and a wake-up cost together */
+#define SPIN_NS 50000    /* how long a worker spins after a region: what it costs to wake one up, both sides together */
 #define YIELD_NS 1000000 /* who has spun for this long inside a region lets other processes have the core */
 #define LINE 128         /* bytes between things that different threads write: x86 fetches 64-byte lines in pairs */
 #define WORKER_STACK (2 << 20)
@@ -135,10 +135,12 @@ static void *work(void *argument) {
     return NULL;
 }
 
+/* The lock makes sure that a worker either waits by now or has yet to look at `open`. It is free again before the
+ * broadcast, or who wakes up would run into it and sleep once more. */
 static void wake_sleepers(void) {
     pthread_mutex_lock(&team.sleep);
-    pthread_cond_broadcast(&team.wake);
     pthread_mutex_unlock(&team.sleep);
+    pthread_cond_broadcast(&team.wake);
 }
 
 #ifdef __linux__
