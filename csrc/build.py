@@ -91,7 +91,8 @@ def run(command: Sequence[str]) -> None:
     except OSError as error:
         raise BuildError(f"{command[0]}: {error.strerror}") from error
     if done.returncode:
-        raise BuildError(f"{shlex.join(command)}\n{done.stdout}{done.stderr}".strip())
+        said = f"{done.stdout}{done.stderr}\n{shlex.join(command)}".strip()
+        raise BuildError(f"{command[0]} failed with exit status {done.returncode}\n{said}")
     print(done.stderr, end="")
 
 
