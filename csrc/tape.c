@@ -112,6 +112,7 @@ void tg_tape_bind(tg_tape *tape, int node, int arg, uintptr_t address) {
 }
 
 static void flatten(tg_tape *tape) {
+    if (tape->flat) return;
     tape->n_steps = tape->shared = 0;
     tape->aux_bytes = tape->own_bytes = 0;
     tape->aux = NULL;
@@ -131,7 +132,7 @@ static void flatten(tg_tape *tape) {
 
 /* Make the tape ready, and give the nodes the caller's scratch; return the caller's own. */
 static char *begin(tg_tape *tape, int *team) {
-    if (!tape->flat) flatten(tape);
+    flatten(tape);
     char *own = NULL;
     if (tape->aux_bytes | tape->own_bytes) {
         tg_scratch *s = tg_scratch_get(tape->aux_bytes, tape->own_bytes);
@@ -157,14 +158,9 @@ void tg_tape_run(tg_tape *tape) {
     end(team);
 }
 
-int64_t tg_tape_scratch_bytes(const tg_tape *tape) {
-    int64_t aux = 0, own = 0;
-    for (int i = 0; i < tape->n; i++) {
-        const tg_node *node = tape->nodes[i];
-        if (node && node->aux_bytes > aux) aux = node->aux_bytes;
-        if (node && node->own_bytes > own) own = node->own_bytes;
-    }
-    return aux + own * (tape->shared ? tg_threads_get() : 1);
+int64_t tg_tape_scratch_bytes(tg_tape *tape) {
+    flatten(tape);
+    return tape->aux_bytes + tape->own_bytes * (tape->shared ? tg_threads_get() : 1);
 }
 
 static int64_t now_ns(void) {

@@ -155,6 +155,17 @@ static int core_of(int cpu) {
     fclose(f);
     return first;
 }
+
+/* What a container's limit leaves of n processors: "quota period" in microseconds, or "max". */
+static int within_quota(int n) {
+    long quota, period;
+    FILE *f = fopen("/sys/fs/cgroup/cpu.max", "r");
+    if (!f) return n;
+    if (fscanf(f, "%ld %ld", &quota, &period) == 2 && (quota + period - 1) / period < n)
+        n = (int)((quota + period - 1) / period);
+    fclose(f);
+    return n;
+}
 #endif
 
 /* TG_THREADS, else the cores that this process may use; two hardware threads of one core count once, since they share
@@ -169,7 +180,7 @@ static int default_threads(void) {
     if (!sched_getaffinity(0, sizeof allowed, &allowed)) {
         for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
             if (CPU_ISSET(cpu, &allowed)) CPU_SET(core_of(cpu), &cores);
-        return CPU_COUNT(&cores);
+        return within_quota(CPU_COUNT(&cores));
     }
 #endif
     return (int)sysconf(_SC_NPROCESSORS_ONLN);
