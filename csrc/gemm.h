@@ -10,31 +10,38 @@
 
 #include "kernel.h"
 
-/* The geometry belongs to the instruction set: bytes of a vector, rows and vectors of a tile. A tile wants rows * vecs
- * accumulators, vecs registers for B and one for A, out of 32 (AVX-512, NEON) or 16 (AVX2, SSE). */
+/* The geometry belongs to the instruction set: bytes of a vector, rows and vectors of a tile, and how much of k a panel
+ * holds, so that B's stays in L1. A tile wants rows * vecs accumulators, vecs registers for B and one for A, out of 32
+ * (AVX-512, NEON) or 16 (AVX2, SSE). */
 #if defined(__AVX512F__)
 #define GEMM_BYTES 64
 #define GEMM_ROWS 14
 #define GEMM_VECS 2
+#define GEMM_K 256
 #elif defined(__AVX2__)
 #define GEMM_BYTES 32
 #define GEMM_ROWS 6
 #define GEMM_VECS 2
+#define GEMM_K 384
 #elif defined(__aarch64__)
 #define GEMM_BYTES 16
 #define GEMM_ROWS 8
 #define GEMM_VECS 3
+#define GEMM_K 384
 #else
 #define GEMM_BYTES 16
 #define GEMM_ROWS 6
 #define GEMM_VECS 2
+#define GEMM_K 384
 #endif
 
 #define GEMM_LANES (GEMM_BYTES / (int64_t)sizeof(real))
 #define GEMM_COLS (GEMM_LANES * GEMM_VECS)
-#define GEMM_K (1024 / (int64_t)sizeof(real)) /* most of k in a panel: B's, of COLS columns, stays in L1 */
-#define GEMM_M 384                            /* most rows of a block: its part of A, M * K, stays in L2 */
-#define GEMM_UNIT (1 << 18)                   /* multiply-adds worth a unit: 1 to 4 us, against 0.3 us to hand it out */
+#define GEMM_M 384    /* most rows of a block: its part of A, M * K, stays in L2 */
+#define GEMM_UNITS 16 /* most units of a product that could do with fewer */
+#define GEMM_FEW_COLS 16
+#define GEMM_FEW_ROWS 8
+#define GEMM_UNIT (1 << 18) /* multiply-adds worth a unit: 1 to 4 us, against 0.3 us to hand it out */
 
 #define GEMM_INLINE static inline __attribute__((always_inline))
 #define GEMM_UP(x, to) (((x) + (to) - 1) / (to) * (to))
@@ -100,50 +107,91 @@ static gemm_tile_fn *const gemm_tiles[GEMM_ROWS][GEMM_VECS] = {GEMM_HEIGHTS(GEMM
 
 /* ---- the packer ---- */
 
-/* to[p * ld + i] = from[p * ks + i * is] for p < k, i < width, and 0 for width <= i < ld: a panel, k slices of ld. */
+/* to[p * ld + i] = from[p * ks + i * is] for p < k, i < width, and 0 for width <= i < ld: a panel, k slices of ld.
+ * Four at a time; where width is no multiple of four, the last four overlap those before. */
 static void gemm_pack(real *to, int64_t ld, int64_t width, int64_t k, const real *from, int64_t is, int64_t ks) {
-    int64_t done = 0;
-    if (is == 1) {
-        for (; done + GEMM_LANES <= width; done += GEMM_LANES)
-            for (int64_t p = 0; p < k; p++)
-                *(gemm_loose *)(to + p * ld + done) = *(const gemm_loose *)(from + p * ks + done);
-        for (; done + 4 <= width; done += 4)
-            for (int64_t p = 0; p < k; p++)
-                *(gemm_quad *)(to + p * ld + done) = *(const gemm_quad *)(from + p * ks + done);
-    } else if (ks == 1) { /* k runs along the rows: transpose 4 x 4 in registers */
-        for (; done + 4 <= width; done += 4) {
-            const real *f = from + done * is;
-            real *t = to + done;
-            int64_t p = 0;
-            for (; p + 4 <= k; p += 4) {
-                gemm_quad a = *(const gemm_quad *)(f + p), b = *(const gemm_quad *)(f + is + p);
-                gemm_quad c = *(const gemm_quad *)(f + 2 * is + p), d = *(const gemm_quad *)(f + 3 * is + p);
-                gemm_quad ac = __builtin_shufflevector(a, c, 0, 4, 1, 5),
-                          bd = __builtin_shufflevector(b, d, 0, 4, 1, 5);
-                *(gemm_quad *)(t + p * ld) = __builtin_shufflevector(ac, bd, 0, 4, 1, 5);
-                *(gemm_quad *)(t + (p + 1) * ld) = __builtin_shufflevector(ac, bd, 2, 6, 3, 7);
-                ac = __builtin_shufflevector(a, c, 2, 6, 3, 7), bd = __builtin_shufflevector(b, d, 2, 6, 3, 7);
-                *(gemm_quad *)(t + (p + 2) * ld) = __builtin_shufflevector(ac, bd, 0, 4, 1, 5);
-                *(gemm_quad *)(t + (p + 3) * ld) = __builtin_shufflevector(ac, bd, 2, 6, 3, 7);
-            }
-            for (; p < k; p++)
-                for (int i = 0; i < 4; i++) t[p * ld + i] = f[i * is + p];
+    int64_t i = 0, quads = width >= 4 && (is == 1 || ks == 1) ? width : 0;
+    if (is == 1)
+        for (; i + GEMM_LANES <= quads; i += GEMM_LANES)
+            for (int64_t p = 0; p < k; p++) *(gemm_loose *)(to + p * ld + i) = *(const gemm_loose *)(from + p * ks + i);
+    for (; i < quads; i += 4) {
+        const real *f = from + TG_MIN(i, width - 4) * is;
+        real *t = to + TG_MIN(i, width - 4);
+        int64_t p = 0;
+        if (is == 1)
+            for (; p < k; p++) *(gemm_quad *)(t + p * ld) = *(const gemm_quad *)(f + p * ks);
+        for (; p + 4 <= k; p += 4) { /* k runs along the rows: transpose 4 x 4 in registers */
+            gemm_quad a = *(const gemm_quad *)(f + p), b = *(const gemm_quad *)(f + is + p);
+            gemm_quad c = *(const gemm_quad *)(f + 2 * is + p), d = *(const gemm_quad *)(f + 3 * is + p);
+            gemm_quad ac = __builtin_shufflevector(a, c, 0, 4, 1, 5), bd = __builtin_shufflevector(b, d, 0, 4, 1, 5);
+            *(gemm_quad *)(t + p * ld) = __builtin_shufflevector(ac, bd, 0, 4, 1, 5);
+            *(gemm_quad *)(t + (p + 1) * ld) = __builtin_shufflevector(ac, bd, 2, 6, 3, 7);
+            ac = __builtin_shufflevector(a, c, 2, 6, 3, 7), bd = __builtin_shufflevector(b, d, 2, 6, 3, 7);
+            *(gemm_quad *)(t + (p + 2) * ld) = __builtin_shufflevector(ac, bd, 0, 4, 1, 5);
+            *(gemm_quad *)(t + (p + 3) * ld) = __builtin_shufflevector(ac, bd, 2, 6, 3, 7);
         }
+        for (; p < k; p++)
+            for (int q = 0; q < 4; q++) t[p * ld + q] = f[q * is + p * ks];
     }
-    for (; done < width; done++)
-        for (int64_t p = 0; p < k; p++) to[p * ld + done] = from[p * ks + done * is];
-    for (; done < ld; done++)
-        for (int64_t p = 0; p < k; p++) to[p * ld + done] = 0;
+    for (i = quads; i < width; i++)
+        for (int64_t p = 0; p < k; p++) to[p * ld + i] = from[p * ks + i * is];
+    for (; i < ld; i++)
+        for (int64_t p = 0; p < k; p++) to[p * ld + i] = 0;
+}
+
+/* ---- a vector times a matrix: bound by reading the matrix, in the order in which it lies ---- */
+
+#define GEMM_DOTS 8 /* rows at a time: enough chains to hide the latency of an addition */
+
+/* c[i] = sum over p of x[i * rs + p] * v[p], i < rows (a constant): in lanes, these halved, then the rest of k. */
+GEMM_INLINE void gemm_dots(int rows, int64_t k, const real *x, int64_t rs, const real *v, real *c) {
+    gemm_vec sum[GEMM_DOTS];
+#pragma GCC unroll 8
+    for (int i = 0; i < rows; i++) sum[i] = (gemm_vec){0};
+    int64_t p = 0;
+    for (; p + GEMM_LANES <= k; p += GEMM_LANES) {
+        gemm_vec vv = *(const gemm_loose *)(v + p);
+#pragma GCC unroll 8
+        for (int i = 0; i < rows; i++) sum[i] += *(const gemm_loose *)(x + i * rs + p) * vv;
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < rows; i++) {
+        real lane[GEMM_LANES];
+        *(gemm_loose *)lane = sum[i];
+        for (int half = GEMM_LANES / 2; half; half /= 2)
+            for (int q = 0; q < half; q++) lane[q] += lane[q + half];
+        for (int64_t q = p; q < k; q++) lane[0] += x[i * rs + q] * v[q];
+        c[i] = lane[0];
+    }
+}
+
+static void gemm_dot(int64_t rows, int64_t k, const real *x, int64_t rs, const real *v, real *c) {
+    int64_t i = 0;
+    for (; i + GEMM_DOTS <= rows; i += GEMM_DOTS) gemm_dots(GEMM_DOTS, k, x + i * rs, rs, v, c + i);
+    for (; i < rows; i++) gemm_dots(1, k, x + i * rs, rs, v, c + i);
+}
+
+/* c[j] = sum over p of a[p * as] * b[p * brs + j], j < cols: four rows of B in one pass over c. */
+static void gemm_axpy(int64_t cols, int64_t k, const real *restrict a, int64_t as, const real *restrict b, int64_t brs,
+                      real *restrict c) {
+    memset(c, 0, (size_t)cols * sizeof(real));
+    int64_t p = 0;
+    for (; p + 4 <= k; p += 4, a += 4 * as, b += 4 * brs)
+        for (int64_t j = 0; j < cols; j++)
+            c[j] = c[j] + a[0] * b[j] + a[as] * b[brs + j] + a[2 * as] * b[2 * brs + j] + a[3 * as] * b[3 * brs + j];
+    for (; p < k; p++, a += as, b += brs)
+        for (int64_t j = 0; j < cols; j++) c[j] += a[0] * b[j];
 }
 
 /* ---- one product, planned ---- */
 
+enum { GEMM_TILES, GEMM_DOT, GEMM_AXPY };      /* ways to compute */
 enum { GEMM_IN_PLACE, GEMM_OWN, GEMM_SHARED }; /* an operand's panels: not packed, packed where used, packed before */
 
 typedef struct {
     int64_t m, n, k;                 /* C[m, n] = A[m, k] B[k, n] */
     int64_t ars, acs, brs, bcs, crs; /* strides of rows and columns in elements; C's columns are adjacent */
-    int64_t dot;                     /* by gemm_dot: nothing below is used but the blocks */
+    int64_t way;                     /* but for tiles, nothing below is used but the blocks */
     int64_t pack_a, pack_b;
     int64_t height, depth;      /* rows of A in a panel, and of k: even shares, not full panels and a rest */
     int64_t mb, nb;             /* rows and columns of a block */
@@ -164,23 +212,33 @@ GEMM_INLINE int64_t gemm_share(int64_t size, int64_t most) {
     return parts > 1 ? (size + parts - 1) / parts : size;
 }
 
+/* The product's multiply-adds; more where it has so few rows, or so little of k, that memory is what bounds it. */
+GEMM_INLINE int64_t gemm_work(const gemm *g) { return TG_MAX(g->m, 8) * TG_MAX(g->n, 8) * TG_MAX(g->k, 8); }
+
 /* Decide everything that is not given: the fields up to crs are set, and depend on the shape only. */
 static void gemm_plan(gemm *g) {
     g->height = TG_MAX(gemm_share(g->m, GEMM_ROWS), 1);
     g->depth = g->k > GEMM_K ? GEMM_UP(gemm_share(g->k, GEMM_K), 4) : g->k;
     int64_t rows = (g->m + g->height - 1) / g->height, cols = (g->n + GEMM_COLS - 1) / GEMM_COLS;
 
-    int64_t units = TG_MIN(g->m * g->n * g->k / GEMM_UNIT, 16);
-    int64_t col_blocks = TG_MAX(TG_MIN(units, cols), 1), row_blocks = TG_MAX(TG_MIN(units / col_blocks, rows), 1);
-    int64_t col_panels = (cols + col_blocks - 1) / col_blocks, row_panels = (rows + row_blocks - 1) / row_blocks;
-    g->mb = TG_MAX(TG_MIN(row_panels, GEMM_M / g->height), 1) * g->height;
-    g->nb = TG_MAX(col_panels, 1) * GEMM_COLS;
+    /* Units enough for many threads, but no block taller than GEMM_M; wide blocks use the A they fetch more often. */
+    int64_t units = TG_MIN(gemm_work(g) / GEMM_UNIT, GEMM_UNITS), most = TG_MAX(GEMM_M / g->height, 1);
+    int64_t row_blocks = (rows + most - 1) / most;
+    int64_t col_blocks = TG_MIN((units + row_blocks - 1) / TG_MAX(row_blocks, 1), cols);
+    if (row_blocks * col_blocks < units) row_blocks = TG_MIN(units / TG_MAX(col_blocks, 1), rows);
+    g->mb = TG_MAX((rows + row_blocks - 1) / TG_MAX(row_blocks, 1), 1) * g->height;
+    g->nb = TG_MAX((cols + col_blocks - 1) / TG_MAX(col_blocks, 1), 1) * GEMM_COLS;
     g->col_blocks = (g->n + g->nb - 1) / g->nb;
     row_blocks = (g->m + g->mb - 1) / g->mb;
     g->blocks = row_blocks * g->col_blocks;
 
-    g->pack_a = cols <= 2 ? GEMM_IN_PLACE : g->col_blocks > 1 ? GEMM_SHARED : GEMM_OWN;
-    g->pack_b = rows <= 2 && g->bcs == 1 ? GEMM_IN_PLACE : row_blocks > 1 ? GEMM_SHARED : GEMM_OWN;
+    if ((g->m == 1 || g->n == 1) && g->acs == 1 && g->brs == 1)
+        g->way = GEMM_DOT;
+    else
+        g->way = g->m == 1 && g->bcs == 1 ? GEMM_AXPY : GEMM_TILES;
+    if (g->way) return;
+    g->pack_a = cols <= GEMM_FEW_COLS ? GEMM_IN_PLACE : g->col_blocks > 1 ? GEMM_SHARED : GEMM_OWN;
+    g->pack_b = rows <= GEMM_FEW_ROWS && g->bcs == 1 ? GEMM_IN_PLACE : row_blocks > 1 ? GEMM_SHARED : GEMM_OWN;
     g->panels_a = g->pack_a == GEMM_SHARED ? rows : 0;
     g->panels = g->panels_a + (g->pack_b == GEMM_SHARED ? cols : 0);
     g->aux = GEMM_UP(g->pack_a == GEMM_SHARED ? g->m * g->k : 0, GEMM_LANES) +
@@ -223,15 +281,10 @@ static void gemm_finish(const gemm_end *end, real *c, int64_t crs, int64_t i0, i
     }
 }
 
-/* Compute the block with that number. aux holds the shared panels, own is the thread's scratch, end may be NULL. */
-static void gemm_block(const gemm *g, int64_t block, const real *a, const real *b, real *c, const gemm_end *end,
-                       const real *aux, real *own) {
-    int64_t i0 = block / g->col_blocks * g->mb, rows = TG_MIN(g->mb, g->m - i0);
-    int64_t j0 = block % g->col_blocks * g->nb, cols = TG_MIN(g->nb, g->n - j0);
+/* C's block at `to`, rows i0.. and columns j0.. of it, by tiles; a and b are where the block's operands begin. */
+static void gemm_block_tiles(const gemm *g, int64_t i0, int64_t rows, int64_t j0, int64_t cols, const real *a,
+                             const real *b, real *to, const real *aux, real *own) {
     real *edge = own, *own_b = edge + GEMM_ROWS * GEMM_COLS, *own_a = own_b + g->depth * GEMM_COLS;
-    a += i0 * g->ars;
-    b += j0 * g->bcs;
-    real *to = c + i0 * g->crs + j0;
     int64_t k0 = 0;
     do { /* once for an empty k, too: C is zero then */
         int64_t kc = TG_MIN(g->depth, g->k - k0);
@@ -271,6 +324,24 @@ static void gemm_block(const gemm *g, int64_t block, const real *a, const real *
         }
         k0 += g->depth;
     } while (k0 < g->k);
+}
+
+/* Compute the block with that number. aux holds the shared panels, own is the thread's scratch, end may be NULL. */
+static void gemm_block(const gemm *g, int64_t block, const real *a, const real *b, real *c, const gemm_end *end,
+                       const real *aux, real *own) {
+    int64_t i0 = block / g->col_blocks * g->mb, rows = TG_MIN(g->mb, g->m - i0);
+    int64_t j0 = block % g->col_blocks * g->nb, cols = TG_MIN(g->nb, g->n - j0);
+    a += i0 * g->ars;
+    b += j0 * g->bcs;
+    real *to = c + i0 * g->crs + j0;
+    if (g->way == GEMM_AXPY)
+        gemm_axpy(cols, g->k, a, g->acs, b, g->brs, to);
+    else if (g->way == GEMM_DOT && g->n == 1)
+        gemm_dot(rows, g->k, a, g->ars, b, to);
+    else if (g->way == GEMM_DOT)
+        gemm_dot(cols, g->k, b, g->bcs, a, to);
+    else
+        gemm_block_tiles(g, i0, rows, j0, cols, a, b, to, aux, own);
     if (end) gemm_finish(end, c, g->crs, i0, rows, j0, cols);
 }
 
