@@ -149,7 +149,8 @@ def core_objects(compiler: Sequence[str], out: Path, extra: Sequence[Path] = ())
     write_if_changed(out / "tables.def", "".join(tables))
 
     units.sort(key=lambda unit: -unit.source.stat().st_size)  # the longest first, so that no core idles at the end
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    with ThreadPoolExecutor(cores) as pool:
         list(pool.map(lambda unit: compile_unit(compiler, unit), units))
     return [unit.object for unit in units]
 

@@ -281,27 +281,29 @@ int tg_threads_get(void) {
     return n;
 }
 
-static _Thread_local tg_scratch scratch;
 static pthread_key_t scratch_key;
 static pthread_once_t scratch_once = PTHREAD_ONCE_INIT;
 
-static void scratch_free(void *s) {
-    free(((tg_scratch *)s)->aux);
-    free(((tg_scratch *)s)->own);
-    *(tg_scratch *)s = (tg_scratch){0};
+static void scratch_free(void *scratch) {
+    tg_scratch *s = scratch;
+    free(s->aux);
+    free(s->own);
+    free(s);
 }
 
 static void scratch_init(void) {
-    if (pthread_key_create(&scratch_key, scratch_free)) abort(); /* no process is out of keys while loading */
+    if (pthread_key_create(&scratch_key, scratch_free)) abort(); /* a process has hundreds of keys and uses a few */
 }
 
 tg_scratch *tg_scratch_get(int64_t aux_bytes, int64_t own_bytes) {
-    tg_scratch *s = &scratch;
-    if (aux_bytes > s->aux_bytes || own_bytes > s->own_bytes) {
-        pthread_once(&scratch_once, scratch_init);
-        pthread_setspecific(scratch_key, s); /* the key is there for its destructor, at the thread's end */
-        grow(&s->aux, &s->aux_bytes, aux_bytes);
-        grow(&s->own, &s->own_bytes, own_bytes);
+    pthread_once(&scratch_once, scratch_init);
+    tg_scratch *s = pthread_getspecific(scratch_key);
+    if (!s) {
+        s = (tg_scratch *)tg_scratch_alloc(sizeof *s);
+        *s = (tg_scratch){0};
+        pthread_setspecific(scratch_key, s);
     }
+    grow(&s->aux, &s->aux_bytes, aux_bytes);
+    grow(&s->own, &s->own_bytes, own_bytes);
     return s;
 }

@@ -60,6 +60,11 @@ static void test_node(const float *x, const float *expected) {
         usleep(2000); /* long enough for the workers to sleep: the next calls must wake them */
         call_often(&c);
     }
+    pthread_t caller; /* the number of threads may change while somebody runs */
+    pthread_create(&caller, NULL, call_often, &c);
+    for (int i = 0; i < 50; i++) tg_threads_set(1 + i % 3);
+    pthread_join(caller, NULL);
+    tg_threads_set(3);
     fflush(NULL); /* or the child writes what is in the buffers a second time */
     pid_t child = fork();
     if (!child) {
