@@ -1,0 +1,6 @@
+from . import backends
+from .tensor import Tensor
+from .ops import methods
+from . import autograd
+from .autograd import no_grad
+backends.start()

@@ -1,0 +1,98 @@
+"""Backends: tables from an op's name to a kernel. One is current; the reference (numpy) fills every gap.
+
+`use(name)` chooses one, `TG_BACKEND` the first; the default is the fastest that is there. A backend module has
+`prepare(spec)`, which gives a launcher `(out, *inputs) -> None` or None where it has no kernel for that signature.
+Read next: numpy.py, which is ten lines.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from . import numpy as reference
+
+if TYPE_CHECKING:
+    from ..op import Spec
+
+NAMES = ("c", "numba", "numpy")  # the fastest first
+on_change: list[Callable[[], None]] = []  # called when another backend becomes current
+fell_back: set[str] = set()  # ops that ran on the reference though another backend was current
+_current: ModuleType = reference
+
+
+def available() -> list[str]:
+    """The names of the backends that work here, the fastest first."""
+    return [name for name in NAMES if why_not(name) is None]
+
+
+def why_not(name: str) -> str | None:
+    """Why a backend does not work here, or None if it does. Raises ValueError for a name that is none."""
+    if name not in NAMES:
+        raise ValueError(f"unknown backend {name!r}; the backends are {', '.join(NAMES)}")
+    try:
+        return _load(name).unavailable()  # type: ignore[no-any-return]
+    except ImportError as error:
+        return f"{error}"
+
+
+def _load(name: str) -> ModuleType:
+    return importlib.import_module(f".{name}", __name__)
+
+
+def current() -> str:
+    """The name of the backend in use."""
+    return _current.__name__.rpartition(".")[2]
+
+
+class use:
+    """Make a backend current: `use("numpy")` from now on, or `with use("numpy"):` for a while.
+
+    Raises ValueError for an unknown name, RuntimeError for a backend that does not work here."""
+
+    def __init__(self, name: str) -> None:
+        reason = why_not(name)
+        if reason is not None:
+            raise RuntimeError(f"backend {name!r} is not available: {reason}")
+        self.before = current()
+        _switch(_load(name))
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None:
+        _switch(_load(self.before))
+
+
+def _switch(module: ModuleType) -> None:
+    global _current
+    if module is not _current:
+        _current = module
+        for react in on_change:
+            react()
+
+
+def launcher(spec: Spec) -> Callable[..., None]:
+    """The current backend's kernel for this signature, else the reference's."""
+    launch = _current.prepare(spec)
+    if launch is None:
+        fell_back.add(spec.op.name)
+        launch = reference.prepare(spec)
+    return launch  # type: ignore[no-any-return]
+
+
+def start() -> None:
+    """Make the backend current that TG_BACKEND names, else the fastest. Numba must be asked for: importing it is slow."""
+    wanted = os.environ.get("TG_BACKEND", "")
+    if wanted:
+        try:
+            use(wanted)
+        except (ValueError, RuntimeError) as error:
+            raise RuntimeError(f"TG_BACKEND={wanted}: {error}") from None
+    elif why_not("c") is None:
+        use("c")
+
+
+Kernel = Callable[..., Any]

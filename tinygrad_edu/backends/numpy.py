@@ -1,0 +1,26 @@
+"""The reference backend: every op's own NumPy definition, run on arrays that share the tensors' memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from ..op import Spec
+    from ..tensor import Tensor
+
+
+def unavailable() -> None:
+    """NumPy is always there."""
+
+
+def prepare(spec: Spec) -> Callable[..., None]:
+    reference, attrs = spec.op.reference, spec.attrs
+
+    def launch(out: Tensor, *inputs: Tensor) -> None:
+        with np.errstate(all="ignore"):  # NaN and Inf are values here, as in PyTorch
+            reference(out.array(), *[x.array() for x in inputs], **attrs)
+
+    return launch

@@ -1,0 +1,55 @@
+"""What calling an op does besides computing: leave nodes, be watched. Per thread, as in PyTorch.
+
+A watcher sees every op right after it ran: the recorder of replay.py, the anomaly detector. Read next: op.py.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .op import Spec
+    from .tensor import Tensor
+
+
+class Watcher:
+    """Told of everything that happens while it is in modes.watchers; does nothing by itself."""
+
+    recording = False  # whether looking at a value would freeze it into a tape
+
+    def ran(self, spec: Spec, inputs: tuple[Tensor, ...], out: Tensor) -> None: ...
+    def reads_grad(self, tensor: Tensor) -> None: ...
+    def writes_grad(self, tensor: Tensor) -> None: ...
+
+
+watching: list[Watcher] = []  # of all threads: asking an empty list is cheaper than asking a thread-local
+
+
+class Modes(threading.local):
+    grad = True
+    watchers: tuple[Watcher, ...] = ()
+    structure = [0]  # shared by all threads: counts replaced parameters, train()/eval() and the like
+
+    def watch(self, watcher: Watcher) -> None:
+        watching.append(watcher)
+        self.watchers = (*self.watchers, watcher)
+
+    def unwatch(self, watcher: Watcher) -> None:
+        watching.remove(watcher)
+        self.watchers = tuple(w for w in self.watchers if w is not watcher)
+
+    def leaves_tape(self, what: str) -> None:
+        """Raise RuntimeError if a step is being recorded: a value seen by Python would be frozen into the tape."""
+        if self.watchers and any(watcher.recording for watcher in self.watchers):
+            raise RuntimeError(
+                f"{what} while tg.replay records a step: Python would see the first step's value only. "
+                "Return the tensor from the step and look at it outside."
+            )
+
+    def structure_changed(self) -> None:
+        """A parameter was replaced, or a module's mode changed: recorded steps check that they still hold."""
+        self.structure[0] += 1
+
+
+modes = Modes()

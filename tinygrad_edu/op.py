@@ -1,0 +1,344 @@
+"""The central pattern: an op is a name, a shape rule, a NumPy reference and one gradient rule per input.
+
+Calling an op allocates its output, runs the current backend's kernel into it and, where a gradient will be wanted,
+leaves a Node behind. Rules are written in ops, so the backward pass leaves nodes too, and any order of derivative is
+free. No mathematics here: the ops stand in ops/, the kernels in backends/. Read next: autograd.py, which walks nodes.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+from . import backends
+from .dtypes import dtype
+from .modes import modes, watching
+from .storage import Layout, layout_of
+from .tensor import Tensor
+
+
+_ages = itertools.count()
+
+
+class Spec:
+    """One op at one signature (layouts and attributes): all that a call needs to know but the addresses."""
+
+    __slots__ = ("attrs", "differentiable", "inputs", "launch", "layout", "offset", "op")
+
+    def __init__(self, op: Op, inputs: tuple[Layout, ...], attrs: dict[str, Any], layout: Layout, offset: int) -> None:
+        self.op, self.inputs, self.attrs, self.layout, self.offset = op, inputs, attrs, layout, offset
+        self.differentiable = layout.dtype.is_floating_point
+        self.launch: Callable[..., None]  # (out, *inputs) -> None, set by whoever runs a kernel
+
+
+class Node:
+    """One call of an op in the graph: where its gradient goes on to, and what its rules need to know.
+
+    An edge is the node that made the input, or the input itself where that is a leaf, or None where no gradient is
+    wanted. A node never refers to its own output tensor (only to its storage), so graphs have no reference cycles.
+    """
+
+    __slots__ = ("__weakref__", "age", "edges", "hooks", "output", "saved", "spec", "trace", "versions")
+
+    def __init__(self, spec: Spec, inputs: tuple[Tensor, ...], out: Tensor) -> None:
+        self.spec, self.hooks, self.trace = spec, None, None
+        op = spec.op
+        if len(inputs) == 2:  # the common case, without the cost of a comprehension
+            a, b = inputs
+            self.edges: tuple[Any, ...] = (
+                (a.node or a) if a.needs_grad else None,
+                (b.node or b) if b.needs_grad else None,
+            )
+        else:
+            self.edges = tuple([x.node or x if x.needs_grad else None for x in inputs])
+        self.saved: tuple[Tensor, ...] | None = ()
+        self.versions: Any = ()
+        if op.saves:
+            self.saved = inputs = inputs if op.saves_all else tuple([inputs[i] for i in op.saves])
+            self.versions = [x.storage.version for x in inputs]
+        self.output: Any = (out.storage, out.offset, out.storage.version) if op.saves_output else None
+        self.age = next(_ages)  # an input is always older: sorting by age is a topological order
+        self.hooks: list[Callable[[Tensor], Tensor | None]] | None
+        self.trace: str | None  # the user's line, kept by the anomaly detector
+
+    def name(self) -> str:
+        return self.spec.op.name
+
+    def __repr__(self) -> str:
+        return f"<Node {self.name()}>"
+
+    def release(self) -> None:
+        """Forget the saved tensors: backward has gone through."""
+        self.saved = None
+        if self.output is not None:
+            self.output = ()  # type: ignore[assignment]
+
+    def recall(self, i: int) -> Tensor:
+        """Input i as it was in the forward pass. Raises RuntimeError when it is gone or was changed."""
+        if self.saved is None:
+            raise self._released()
+        op = self.spec.op
+        at = i if op.saves_all else op.saves.index(i)
+        x = self.saved[at]
+        if x.storage.version != self.versions[at]:
+            raise self._changed(f"input {op.input_name(i)!r}", x.layout)
+        return x
+
+    def recall_output(self) -> Tensor:
+        """The output, as a tensor that stands at this node of the graph."""
+        if not self.output:
+            raise self._released()
+        storage, offset, version = self.output
+        if storage.version != version:
+            raise self._changed("the output", self.spec.layout)
+        y = Tensor.over(storage, self.spec.layout, offset)
+        y.node, y.needs_grad = self, True
+        return y
+
+    def _released(self) -> RuntimeError:
+        return RuntimeError(
+            f"backward through {self.name()!r} a second time: the values it saved were freed by the first backward. "
+            "Call the first one with retain_graph=True, or compute the forward pass again."
+        )
+
+    def _changed(self, what: str, layout: Layout) -> RuntimeError:
+        return RuntimeError(
+            f"the gradient of {self.name()!r} needs {what} of shape {layout.shape}, which was changed in place after "
+            "the forward pass (by an in-place operation, an optimiser step, or through .numpy()). "
+            "Use an out-of-place form, or change a .clone() instead."
+        )
+
+
+class Op:
+    """A function of tensors. `apply(*inputs, **attrs)` is the only way a kernel is ever called.
+
+    reference  writes the result into `out` with NumPy; its parameters name the inputs, its keyword-only ones the attrs
+    shape      (*layouts, **attrs) -> shape of the output; raises an error that names op, shapes and sizes
+    dtype      of the output: a dtype, or (*layouts, **attrs) -> dtype; default: the first input's
+    gradients  set by `vjps`: a rule per input, called with what its parameter names ask for: g (the incoming gradient), y
+               (the output), an input's name, NAME_shape, NAME_dtype, an attr; for ops of any number of inputs also i
+               (which input) and shapes (of all). None: no gradient flows to that input.
+    """
+
+    registry: dict[str, Op] = {}
+
+    def __init__(
+        self,
+        reference: Callable[..., None],
+        shape: Callable[..., Any],
+        out_dtype: dtype | Callable[..., dtype] | None = None,
+        name: str = "",
+    ) -> None:
+        self.name = name or reference.__name__
+        self.reference, self.shape, self.dtype = reference, shape, out_dtype
+        self.__doc__ = reference.__doc__
+        code = reference.__code__
+        self.variadic = bool(code.co_flags & 0x04)  # takes *inputs
+        first = self.skipped_parameters
+        last = code.co_argcount
+        self.inputs = code.co_varnames[first:last] if not self.variadic else ("inputs",)
+        self.rules: dict[str, tuple[list[Fetch], Callable[..., Tensor | None]] | None] = {}
+        self.saves: tuple[int, ...] = ()
+        self.saves_all = self.saves_output = False
+        self.specs: dict[tuple[Any, ...], Spec] = {}
+        if self.name in Op.registry:
+            raise ValueError(f"an op named {self.name!r} exists already")
+        Op.registry[self.name] = self
+
+    skipped_parameters = 1  # the reference's first parameter is `out`
+    updates = False  # whether the first input is what is written to
+    working_input = 0  # the input whose dtype chooses the kernel
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}>"
+
+    def input_name(self, i: int) -> str:
+        return f"{self.inputs[0]}[{i}]" if self.variadic else self.inputs[i]
+
+    def vjps(self, **rules: Callable[..., Tensor | None] | None) -> None:
+        """Set the rules, one for each input by name (vector-Jacobian products)."""
+        saves: set[int] = set()
+        for name, rule in rules.items():
+            if name not in self.inputs:
+                raise ValueError(f"op {self.name!r} has no input {name!r}; its inputs are {', '.join(self.inputs)}")
+            if rule is None:
+                self.rules[name] = None
+                continue
+            code = rule.__code__
+            asked = code.co_varnames[: code.co_argcount]
+            self.rules[name] = ([self._fetch(word) for word in asked], rule)
+            saves.update(self.inputs.index(word) for word in asked if word in self.inputs)
+            self.saves_output |= "y" in asked
+        self.saves = tuple(sorted(saves))
+        self.saves_all = self.variadic or self.saves == tuple(range(len(self.inputs)))
+
+    def _fetch(self, word: str) -> Fetch:
+        if word == "g":
+            return lambda node, g, i: g
+        if word == "y":
+            return lambda node, g, i: node.recall_output()
+        if self.variadic:
+            own: dict[str, Fetch] = {
+                "i": lambda node, g, i: i,
+                "shapes": lambda node, g, i: [x.shape for x in node.spec.inputs],
+                "inputs": lambda node, g, i: [node.recall(k) for k in range(len(node.spec.inputs))],
+            }
+            if word in own:
+                return own[word]
+        elif word in self.inputs:
+            at = self.inputs.index(word)
+            return lambda node, g, i: node.recall(at)
+        elif word.rpartition("_")[0] in self.inputs and word.endswith(("_shape", "_dtype")):
+            stem, _, field = word.rpartition("_")
+            at = self.inputs.index(stem)
+            return lambda node, g, i: getattr(node.spec.inputs[at], field)
+        return lambda node, g, i: node.spec.attrs[word]
+
+    def vjp(self, node: Node, i: int, g: Tensor) -> Tensor | None:
+        """The gradient for input i of `node`, given the gradient g of its output. Raises RuntimeError without a rule."""
+        name = self.inputs[0] if self.variadic else self.inputs[i]
+        if name not in self.rules:
+            raise RuntimeError(
+                f"op {self.name!r} has no gradient rule for its input {name!r}; "
+                "detach() that input if no gradient shall flow through it"
+            )
+        rule = self.rules[name]
+        if rule is None:
+            return None
+        fetches, function = rule
+        gradient = function(*[fetch(node, g, i) for fetch in fetches])
+        layout = node.spec.inputs[i]
+        if gradient is not None and gradient.layout.shape != layout.shape:
+            try:
+                gradient = gradient.sum_to_size(layout.shape)  # undo the forward pass's broadcasting
+            except RuntimeError:
+                raise RuntimeError(
+                    f"the rule of {self.name!r} for {name!r} gave a gradient of shape {gradient.layout.shape} "
+                    f"for an input of shape {layout.shape}"
+                ) from None
+        if gradient is not None and gradient.layout.dtype is not layout.dtype:
+            raise RuntimeError(
+                f"the rule of {self.name!r} for {name!r} gave a gradient of dtype {gradient.layout.dtype} "
+                f"for an input of dtype {layout.dtype}"
+            )
+        return gradient
+
+    def spec(self, inputs: tuple[Tensor, ...], attrs: dict[str, Any]) -> Spec:
+        """What this op does at this signature, worked out once. Raises what the shape rule raises."""
+        key: tuple[Any, ...] = tuple([x.layout for x in inputs])
+        if attrs:
+            key += tuple(attrs.items())
+        spec = self.specs.get(key)
+        if spec is None:
+            if len(self.specs) > 4096:
+                self.specs.clear()
+            spec = self.specs[key] = self._specialise(tuple([x.layout for x in inputs]), attrs)
+        return spec
+
+    def _specialise(self, layouts: tuple[Layout, ...], attrs: dict[str, Any]) -> Spec:
+        shape = self.shape(*layouts, **attrs)
+        d = self.dtype
+        if not isinstance(d, dtype):
+            d = layouts[0].dtype if d is None else d(*layouts, **attrs)
+        spec = Spec(self, layouts, attrs, layout_of(tuple(shape), d), 0)
+        spec.launch = backends.launcher(spec)
+        return spec
+
+    def apply(self, *inputs: Tensor, **attrs: Any) -> Tensor:
+        """Run the op. Raises the shape rule's error; values are never checked."""
+        return self.run(self.spec(inputs, attrs), inputs)
+
+    __call__ = apply
+
+    def run(self, spec: Spec, inputs: tuple[Tensor, ...]) -> Tensor:
+        """Run the op at a known signature."""
+        out = Tensor.empty(spec.layout)
+        spec.launch(out, *inputs)
+        self.leave_node(spec, inputs, out)
+        return out
+
+    def leave_node(self, spec: Spec, inputs: tuple[Tensor, ...], out: Tensor) -> None:
+        for x in inputs:
+            if x.needs_grad:
+                if modes.grad and spec.differentiable:
+                    out.node, out.needs_grad = Node(spec, inputs, out), True
+                break
+        if watching:
+            for watcher in modes.watchers:
+                watcher.ran(spec, inputs, out)
+
+
+Fetch = Callable[[Node, Tensor, int], Any]
+
+
+class ViewOp(Op):
+    """An op that computes nothing: its output is the input's memory seen through another layout.
+
+    The reference maps (layout, **attrs) to (shape, strides, offset), all in elements."""
+
+    skipped_parameters = 0
+
+    def __init__(self, reference: Callable[..., Any], name: str = "") -> None:
+        super().__init__(reference, reference, None, name)
+
+    def _specialise(self, layouts: tuple[Layout, ...], attrs: dict[str, Any]) -> Spec:
+        shape, strides, offset = self.reference(*layouts, **attrs)  # type: ignore[func-returns-value]
+        return Spec(self, layouts, attrs, layout_of(tuple(shape), layouts[0].dtype, tuple(strides)), offset)
+
+    def run(self, spec: Spec, inputs: tuple[Tensor, ...]) -> Tensor:
+        x = inputs[0]
+        x.storage.viewed = True
+        out = Tensor.over(x.storage, spec.layout, x.offset + spec.offset)
+        self.leave_node(spec, inputs, out)
+        return out
+
+
+class UpdateOp(Op):
+    """An op that changes its first input and returns it: copy_, an optimiser's step. It is not differentiated, so
+    calling it on what a gradient is recorded for is an error; kernels get that input as `out`."""
+
+    skipped_parameters = 0
+    updates = True
+
+    def apply(self, *inputs: Tensor, **attrs: Any) -> Tensor:
+        target = inputs[0]
+        if modes.grad and target.needs_grad:
+            kind = "a leaf" if target.is_leaf else "a tensor"
+            raise RuntimeError(f"{self.name} would change {kind} that requires grad; do it under no_grad()")
+        spec = self.spec(inputs, attrs)
+        spec.launch(*inputs)
+        self.changed(spec, inputs)
+        return target
+
+    __call__ = apply
+
+    def changed(self, spec: Spec, inputs: tuple[Tensor, ...]) -> None:
+        inputs[0].storage.version += 1
+        for watcher in modes.watchers:
+            watcher.ran(spec, inputs, inputs[0])
+
+
+def op(shape: Callable[..., Any], dtype: dtype | Callable[..., dtype] | None = None) -> Callable[[Callable[..., None]], Op]:
+    """Decorator: make an op of its NumPy reference."""
+    return lambda reference: Op(reference, shape, dtype)
+
+
+def view(reference: Callable[..., Any]) -> ViewOp:
+    """Decorator: make a view op of the function that gives shape, strides and offset."""
+    return ViewOp(reference)
+
+
+def update(shape: Callable[..., Any] = lambda target, *_, **__: target.shape) -> Callable[[Callable[..., None]], UpdateOp]:
+    """Decorator: make an op that changes its first input."""
+    return lambda reference: UpdateOp(reference, shape)
+
+
+def forget_specs() -> None:
+    """Work every signature out anew: the backend has changed."""
+    for known in Op.registry.values():
+        known.specs.clear()
+
+
+backends.on_change.append(forget_specs)
+

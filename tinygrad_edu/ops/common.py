@@ -1,0 +1,160 @@
+"""What the op families share: turning what users pass into tensors of one dtype, and the shape rules of broadcasting."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .. import storage as memory
+from ..dtypes import dtype, dtype_of_number, get_default_dtype, result_type
+from ..op import Op
+from ..storage import Layout
+from ..tensor import Tensor
+
+Number = bool | int | float
+
+
+def is_number(x: object) -> bool:
+    return isinstance(x, (bool, int, float))
+
+
+def as_number(x: Any) -> Any:
+    """A NumPy scalar as the Python number it is; anything else as it is."""
+    return x.item() if isinstance(x, np.generic) else x
+
+
+@functools.lru_cache(4096)
+def _constant(text: str, value: Number, d: dtype) -> Tensor:
+    storage, layout = memory.from_python(value, d)
+    return Tensor.over(storage, layout)
+
+
+def constant(value: Number, d: dtype) -> Tensor:
+    """A number as a 0-d tensor; the same one every time, so don't change it. (The text tells 0.0 from -0.0.)"""
+    return _constant(str(value), value, d)
+
+
+def as_tensor(x: Any, name: str) -> Tensor:
+    """x if it is a tensor; a NumPy array or number made one. Raises TypeError, naming the op, for anything else."""
+    if isinstance(x, Tensor):
+        return x
+    if is_number(x):
+        return constant(x, dtype_of_number(x))
+    if isinstance(x, (np.ndarray, np.generic)):
+        return Tensor.over(*memory.from_python(x, None))
+    raise TypeError(f"{name}: expected a Tensor or a number, got {type(x).__name__}")
+
+
+def promoted(name: str, *operands: Any) -> list[Tensor]:
+    """The operands as tensors of their common dtype, by PyTorch's promotion rules."""
+    plain = [x if isinstance(x, Tensor) or is_number(x) else as_tensor(x, name) for x in operands]
+    d = result_type(*plain)
+    return [constant(x, d) if not isinstance(x, Tensor) else x if x.layout.dtype is d else x.to(d) for x in plain]
+
+
+def floating(x: Any, name: str) -> Tensor:
+    """x as a floating-point tensor: integers become the default float dtype."""
+    x = as_tensor(x, name)
+    return x if x.layout.dtype.is_floating_point else x.to(get_default_dtype())
+
+
+def same_shape(x: Layout, *_: Layout, **__: Any) -> tuple[int, ...]:
+    return x.shape
+
+
+def broadcast_shapes(name: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:
+    """The common shape, sizes of 1 stretched. Raises RuntimeError naming the op, the shapes and the sizes that differ."""
+    result: list[int] = []
+    for back in range(1, max((len(s) for s in shapes), default=0) + 1):
+        sizes = {s[-back] for s in shapes if len(s) >= back}
+        sizes.discard(1)
+        if len(sizes) > 1:
+            a, b = sorted(sizes)[:2]
+            given = " and ".join(str(tuple(s)) for s in shapes)
+            raise RuntimeError(f"{name}: shapes {given} do not broadcast: sizes {a} and {b} differ at dimension -{back}")
+        result.append(sizes.pop() if sizes else 1)
+    return tuple(reversed(result))
+
+
+def broadcasting(name: str) -> Callable[..., tuple[int, ...]]:
+    """The shape rule of elementwise ops."""
+
+    def rule(*layouts: Layout, **_: Any) -> tuple[int, ...]:
+        first = layouts[0].shape
+        return first if all(x.shape == first for x in layouts) else broadcast_shapes(name, *[x.shape for x in layouts])
+
+    return rule
+
+
+def normal_dim(dim: int, ndim: int, name: str) -> int:
+    """A dimension as a number from 0 on. Raises IndexError when out of range; a 0-d tensor has the dimensions 0 and -1."""
+    n = max(ndim, 1)
+    if not isinstance(dim, int) or isinstance(dim, bool):
+        raise TypeError(f"{name}: dim must be an int, got {type(dim).__name__}")
+    if not -n <= dim < n:
+        raise IndexError(f"{name}: dimension {dim} is out of range for {ndim} dimensions; expected {-n} to {n - 1}")
+    return dim % n
+
+
+def normal_dims(dim: int | tuple[int, ...] | list[int] | None, ndim: int, name: str) -> tuple[int, ...]:
+    """Dimensions as sorted numbers from 0 on; None and () mean all. Raises for a repeated one."""
+    if dim is None or (isinstance(dim, (tuple, list)) and len(dim) == 0):
+        return tuple(range(ndim))
+    dims = [normal_dim(d, ndim, name) for d in ([dim] if isinstance(dim, int) else dim)]
+    if len(set(dims)) != len(dims):
+        raise RuntimeError(f"{name}: a dimension appears twice in {dim}")
+    return tuple(sorted(dims)) if ndim else ()
+
+
+def shape_args(args: tuple[Any, ...]) -> tuple[int, ...]:
+    """f(2, 3), f((2, 3)) and f([2, 3]) as (2, 3)."""
+    if len(args) == 1 and isinstance(args[0], (tuple, list)):
+        args = tuple(args[0])
+    return tuple(int(n) for n in args)
+
+
+class Unary(Op):
+    """An elementwise op of one input. Integers are computed as floats where `floats` is set, as PyTorch does for exp."""
+
+    def __init__(self, reference: Callable[..., None], floats: bool, out_dtype: dtype | None = None) -> None:
+        super().__init__(reference, same_shape, out_dtype)
+        self.floats = floats
+
+    def __call__(self, input: Any) -> Tensor:  # type: ignore[override]
+        try:
+            spec = self.specs.get((input.layout,))
+        except AttributeError:
+            spec = None
+        if spec is not None:
+            return self.run(spec, (input,))
+        return self.apply(floating(input, self.name) if self.floats else as_tensor(input, self.name))
+
+
+class Binary(Op):
+    """An elementwise op of two inputs that broadcast and promote."""
+
+    def __init__(self, reference: Callable[..., None], out_dtype: dtype | None = None) -> None:
+        super().__init__(reference, broadcasting(reference.__name__), out_dtype)
+
+    def __call__(self, input: Any, other: Any) -> Tensor:  # type: ignore[override]
+        try:  # two tensors of a signature met before: only equal dtypes ever get one
+            spec = self.specs.get((input.layout, other.layout))
+        except AttributeError:
+            spec = None
+        if spec is not None:
+            return self.run(spec, (input, other))
+        return self.apply(*promoted(self.name, input, other))
+
+
+def unary(floats: bool = True, out_dtype: dtype | None = None) -> Callable[[Callable[..., None]], Unary]:
+    """Decorator: an elementwise op of one input."""
+    return lambda reference: Unary(reference, floats, out_dtype)
+
+
+def binary(out_dtype: dtype | None = None) -> Callable[[Callable[..., None]], Binary]:
+    """Decorator: an elementwise op of two inputs."""
+    return lambda reference: Binary(reference, out_dtype)
+

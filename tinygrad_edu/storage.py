@@ -1,0 +1,201 @@
+"""Memory: a Layout says how elements lie in it, a Storage owns it and counts its changes.
+
+Tensors that are views of each other share a Storage. Its version is what lets backward notice that data it
+needs has been changed in between. Memory comes from the C core's allocator, or from NumPy where there is no core.
+Read next: tensor.py.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from typing import Any
+
+import numpy as np
+
+from .dtypes import BY_NAME, DTYPES, dtype, get_default_dtype
+
+try:
+    from ._core import lib
+except ImportError:  # backends/c.py keeps the reason and reports it
+    lib = None
+
+NUMPY_DTYPES = {d: np.dtype(d.name) for d in DTYPES}
+
+
+class Layout:
+    """Shape, strides (in elements) and dtype: everything about a tensor but its memory. Interned: see layout_of."""
+
+    __slots__ = ("contiguous", "dtype", "nbytes", "ndim", "numel", "shape", "strides")
+
+    def __init__(self, shape: tuple[int, ...], strides: tuple[int, ...], d: dtype) -> None:
+        self.shape, self.strides, self.dtype = shape, strides, d
+        self.ndim = len(shape)
+        self.numel = math.prod(shape)
+        self.nbytes = self.numel * d.itemsize
+        self.contiguous = self.numel == 0 or all(
+            n == 1 or s == c for n, s, c in zip(shape, strides, contiguous_strides(shape), strict=True)
+        )
+
+    def span(self) -> int:
+        """How many elements lie between the first and one past the last, gaps included."""
+        if self.numel == 0:
+            return 0
+        return 1 + sum((n - 1) * s for n, s in zip(self.shape, self.strides, strict=True))
+
+
+_layouts: dict[tuple[tuple[int, ...], tuple[int, ...] | None, dtype], Layout] = {}
+
+
+def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
+    strides, step = [], 1
+    for n in reversed(shape):
+        strides.append(step)
+        step *= max(n, 1)
+    return tuple(reversed(strides))
+
+
+def layout_of(shape: tuple[int, ...], d: dtype, strides: tuple[int, ...] | None = None) -> Layout:
+    """The one Layout object of this shape, dtype and strides (default: contiguous), so that ops can key on identity."""
+    key = (shape, strides, d)
+    layout = _layouts.get(key)
+    if layout is None:
+        if len(_layouts) > 20_000:  # only speed depends on identity, so forgetting is safe
+            _layouts.clear()
+        real = contiguous_strides(shape) if strides is None else strides
+        layout = _layouts.setdefault((shape, real, d), Layout(shape, real, d))
+        _layouts[key] = layout
+    return layout
+
+
+# Small blocks are handed out again without asking the core: the two calls cost a tenth of an eager op.
+POOLED, POOLED_BYTES = 64, 4096
+_pools: dict[int, list[int]] = {}
+
+
+class Storage:
+    """A run of bytes. `version` counts the changes made to it through this package."""
+
+    __slots__ = ("__weakref__", "address", "checksum", "nbytes", "owner", "version", "viewed")
+
+    def __init__(self, address: int, nbytes: int, owner: Any) -> None:
+        self.address, self.nbytes = address, nbytes
+        self.owner = owner  # what keeps the memory alive; None: this object itself, which frees it
+        self.version = 0
+        self.viewed = False  # a view of it exists or existed
+
+    if lib is not None:
+
+        def __del__(self, pools: dict[int, list[int]] = _pools, free: Any = lib.tg_free) -> None:
+            if self.owner is None:
+                pool = pools.get(self.nbytes)
+                if pool is None or len(pool) >= POOLED:
+                    free(self.address, self.nbytes)
+                else:
+                    pool.append(self.address)
+
+    @property
+    def __array_interface__(self) -> dict[str, Any]:
+        return {"version": 3, "shape": (self.nbytes,), "typestr": "|u1", "data": (self.address, False)}
+
+    def array(self, layout: Layout, offset: int = 0) -> np.ndarray[Any, Any]:
+        """The elements of `layout` from element `offset` on, as a NumPy array that shares and keeps this memory."""
+        d = NUMPY_DTYPES[layout.dtype]
+        if layout.numel == 0:
+            return np.empty(layout.shape, d)
+        strides = tuple([s * d.itemsize for s in layout.strides])
+        return np.ndarray(layout.shape, d, np.asarray(self), offset * d.itemsize, strides)
+
+    def expose(self) -> None:
+        """Note that others can write to this memory too, so that from now on `version` looks at the bytes."""
+        if type(self) is Storage:
+            self.checksum = checksum(self)
+            self.__class__ = Exposed
+
+
+_version = Storage.__dict__["version"]
+
+
+class Exposed(Storage):
+    """A Storage that others can write to, after .numpy() or from_numpy(): changed bytes count as a new version."""
+
+    __slots__ = ()
+
+    @property
+    def version(self) -> int:
+        now = checksum(self)
+        if now != self.checksum:
+            self.checksum = now
+            _version.__set__(self, _version.__get__(self) + 1)
+        return int(_version.__get__(self))
+
+    @version.setter
+    def version(self, value: int) -> None:
+        _version.__set__(self, value)
+
+
+def checksum(storage: Storage) -> int:
+    if lib is not None:
+        return int(lib.tg_checksum(storage.address, storage.nbytes))
+    return zlib.crc32(np.asarray(storage))
+
+
+def allocate(nbytes: int) -> Storage:
+    """New memory, not cleared. Raises MemoryError."""
+    pool = _pools.get(nbytes)
+    if pool:
+        return Storage(pool.pop(), nbytes, None)
+    nbytes = nbytes or 1
+    if lib is None:
+        return adopt(np.empty(nbytes, np.uint8))
+    if nbytes <= POOLED_BYTES:
+        _pools.setdefault(nbytes, [])
+    address = lib.tg_alloc(nbytes)
+    if not address:
+        raise MemoryError(f"cannot allocate {nbytes} bytes for a tensor")
+    return Storage(address, nbytes, None)
+
+
+def adopt(array: np.ndarray[Any, Any]) -> Storage:
+    """A Storage over a NumPy array's own memory, kept alive by it."""
+    layout = layout_of_array(array)
+    return Storage(array.__array_interface__["data"][0], max(layout.span() * array.itemsize, 1), array)
+
+
+def layout_of_array(array: np.ndarray[Any, Any]) -> Layout:
+    """Raises TypeError for a dtype that no tensor has, ValueError for strides that no tensor has."""
+    d = BY_NAME.get(array.dtype.name)
+    if d is None or not array.dtype.isnative:
+        known = ", ".join(BY_NAME)
+        raise TypeError(f"can't convert a NumPy array of dtype {array.dtype} to a tensor; the dtypes are {known}")
+    if any(s < 0 or s % array.itemsize for s in array.strides):
+        raise ValueError(f"a tensor can't share an array with strides {array.strides}; make a copy with array.copy()")
+    return layout_of(array.shape, d, tuple([s // array.itemsize for s in array.strides]))
+
+
+def from_python(data: Any, d: dtype | None) -> tuple[Storage, Layout]:
+    """Copy nested lists, numbers or an array into new memory. dtype None: the array's own, for Python numbers bool,
+    int64 or the default float. Raises TypeError or ValueError for what is no regular array of numbers."""
+    try:
+        array = np.asarray(data)
+    except ValueError as error:
+        raise ValueError(f"can't make a tensor of nested sequences of differing lengths ({error})") from None
+    if d is None:
+        if not isinstance(data, (np.ndarray, np.generic)):
+            if array.dtype.kind == "f" or array.size == 0:
+                d = get_default_dtype()
+        elif array.dtype.name not in BY_NAME:
+            raise TypeError(f"can't convert {array.dtype} to a tensor; the dtypes are {', '.join(BY_NAME)}")
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"can't make a tensor of {type(data).__name__}: expected numbers, got {array.dtype}")
+    # a copy always: the caller's memory stays the caller's
+    array = np.array(array, NUMPY_DTYPES[d] if d is not None else array.dtype.newbyteorder("="), order="C")
+    layout = layout_of_array(array)
+    storage = allocate(layout.nbytes)
+    storage.array(layout)[...] = array
+    return storage, layout
+
+
+def as_text(array: np.ndarray[Any, Any], prefix: str) -> str:
+    """An array as PyTorch prints one: four digits, summarised above 1000 elements."""
+    return np.array2string(array, precision=4, separator=", ", threshold=1000, edgeitems=3, prefix=prefix)
