@@ -52,6 +52,16 @@ typedef int64_t real;
 typedef uint8_t real;
 #endif
 
+/* GCC before 12 knows this only under its older name, whose mask is a vector of integers as wide as the elements. */
+#if !defined(__clang__) && __GNUC__ < 12
+#define __builtin_shufflevector(a, b, ...)                                                          \
+    ({                                                                                              \
+        typedef __typeof__(__builtin_choose_expr(sizeof(a[0]) == 8, (int64_t)0, (int32_t)0)) wide_; \
+        typedef wide_ mask_ __attribute__((vector_size(sizeof(a))));                                \
+        __builtin_shuffle(a, b, (mask_){__VA_ARGS__});                                              \
+    })
+#endif
+
 #define TG_MIN(a, b) ((a) < (b) ? (a) : (b))
 #define TG_MAX(a, b) ((a) > (b) ? (a) : (b))
 
