@@ -5,8 +5,10 @@ A watcher sees every op right after it ran: the recorder of replay.py, the anoma
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Hashable, Iterator
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .op import Spec
@@ -21,6 +23,14 @@ class Watcher:
     def ran(self, spec: Spec, inputs: tuple[Tensor, ...], out: Tensor) -> None: ...
     def reads_grad(self, tensor: Tensor) -> None: ...
     def writes_grad(self, tensor: Tensor) -> None: ...
+    def refreshes(self, refresh: Callable[[], None]) -> None:
+        """`refresh` brings a tensor up to date with Python numbers (a learning rate); call it before every replay."""
+
+    def guards(self, value: Callable[[], Hashable]) -> None:
+        """What is being recorded holds only as long as value() is what it is now."""
+
+    def uses_module(self, module: Any) -> None:
+        """A module's forward runs: its parameters and its mode become part of what is recorded."""
 
 
 watching: list[Watcher] = []  # of all threads: asking an empty list is cheaper than asking a thread-local
@@ -39,9 +49,22 @@ class Modes(threading.local):
         watching.remove(watcher)
         self.watchers = tuple(w for w in self.watchers if w is not watcher)
 
+    @contextlib.contextmanager
+    def unwatched(self) -> Iterator[None]:
+        """What runs inside belongs to no step: state that is made once, on first use."""
+        before, self.watchers = self.watchers, ()
+        try:
+            yield
+        finally:
+            self.watchers = before
+
+    @property
+    def recording(self) -> bool:
+        return any(watcher.recording for watcher in self.watchers)
+
     def leaves_tape(self, what: str) -> None:
         """Raise RuntimeError if a step is being recorded: a value seen by Python would be frozen into the tape."""
-        if self.watchers and any(watcher.recording for watcher in self.watchers):
+        if self.watchers and self.recording:
             raise RuntimeError(
                 f"{what} while tg.replay records a step: Python would see the first step's value only. "
                 "Return the tensor from the step and look at it outside."

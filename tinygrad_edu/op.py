@@ -148,10 +148,15 @@ class Op:
 
     skipped_parameters = 1  # the reference's first parameter is `out`
     updates = False  # whether the first input is what is written to
+    is_view = False  # whether the output is the input's memory
     working_input = 0  # the input whose dtype chooses the kernel
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"
+
+    def writes(self, spec: Spec) -> tuple[int, ...]:
+        """Which of a kernel's arguments it writes to."""
+        return (0,)
 
     def input_name(self, i: int) -> str:
         return f"{self.inputs[0]}[{i}]" if self.variadic else self.inputs[i]
@@ -278,6 +283,7 @@ class ViewOp(Op):
     The reference maps (layout, **attrs) to (shape, strides, offset), all in elements."""
 
     skipped_parameters = 0
+    is_view = True
 
     def __init__(self, reference: Callable[..., Any], name: str = "") -> None:
         super().__init__(reference, reference, None, name)
@@ -296,27 +302,37 @@ class ViewOp(Op):
 
 class UpdateOp(Op):
     """An op that changes its first input and returns it: copy_, an optimiser's step. It is not differentiated, so
-    calling it on what a gradient is recorded for is an error; kernels get that input as `out`."""
+    calling it on what a gradient is recorded for is an error; kernels get that input as `out`.
+
+    writes: (spec) -> the numbers of the inputs that it changes, for ops that change several."""
 
     skipped_parameters = 0
     updates = True
 
+    def __init__(
+        self,
+        reference: Callable[..., None],
+        shape: Callable[..., Any],
+        writes: Callable[[Spec], tuple[int, ...]] | None = None,
+    ) -> None:
+        super().__init__(reference, shape)
+        if writes is not None:
+            self.writes = writes  # type: ignore[method-assign]
+
     def apply(self, *inputs: Tensor, **attrs: Any) -> Tensor:
-        target = inputs[0]
-        if modes.grad and target.needs_grad:
-            kind = "a leaf" if target.is_leaf else "a tensor"
-            raise RuntimeError(f"{self.name} would change {kind} that requires grad; do it under no_grad()")
         spec = self.spec(inputs, attrs)
+        changed = [inputs[i] for i in self.writes(spec)]
+        if modes.grad and any(x.needs_grad for x in changed):
+            raise RuntimeError(f"{self.name} would change a tensor that requires grad; do it under no_grad()")
         spec.launch(*inputs)
-        self.changed(spec, inputs)
-        return target
+        for x in changed:
+            x.storage.version += 1
+        if watching:
+            for watcher in modes.watchers:
+                watcher.ran(spec, inputs, inputs[0])
+        return inputs[0]
 
     __call__ = apply
-
-    def changed(self, spec: Spec, inputs: tuple[Tensor, ...]) -> None:
-        inputs[0].storage.version += 1
-        for watcher in modes.watchers:
-            watcher.ran(spec, inputs, inputs[0])
 
 
 def op(shape: Callable[..., Any], dtype: dtype | Callable[..., dtype] | None = None) -> Callable[[Callable[..., None]], Op]:
@@ -329,9 +345,12 @@ def view(reference: Callable[..., Any]) -> ViewOp:
     return ViewOp(reference)
 
 
-def update(shape: Callable[..., Any] = lambda target, *_, **__: target.shape) -> Callable[[Callable[..., None]], UpdateOp]:
-    """Decorator: make an op that changes its first input."""
-    return lambda reference: UpdateOp(reference, shape)
+def update(
+    shape: Callable[..., Any] = lambda target, *_, **__: target.shape,
+    writes: Callable[[Spec], tuple[int, ...]] | None = None,
+) -> Callable[[Callable[..., None]], UpdateOp]:
+    """Decorator: make an op that changes its first input, or those that `writes` numbers."""
+    return lambda reference: UpdateOp(reference, shape, writes)
 
 
 def forget_specs() -> None:
