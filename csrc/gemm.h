@@ -11,8 +11,11 @@
 #include "kernel.h"
 
 /* The geometry belongs to the instruction set: bytes of a vector, rows and vectors of a tile, and how much of k a panel
- * holds, so that B's stays in L1. A tile wants rows * vecs accumulators, vecs registers for B and one for A, out of 32
- * (AVX-512, NEON) or 16 (AVX2, SSE). */
+ * holds. A tile wants rows * vecs accumulators, vecs registers for B and one for A, out of 32 (AVX-512, NEON) or 16
+ * (AVX2, SSE); a panel of B, 24 to 32 KB, is to stay in L1. Measured on one Zen 5 core at 4.06 GHz, float32, operands
+ * in L1, GFLOP/s: AVX-512 (peak 258) 14x2 255, 12x2 254, 13x2 255, 8x3 258, 9x3 256; AVX2 (peak 129) 6x2 125; SSE
+ * 6x2 33. 14x2 is kept because narrow C wastes less of it and because Intel's cores, too, run it at their peak. K =
+ * 192, 256, 384, 512 differ by 2 %. The NEON row follows from its registers; nobody has measured it yet. */
 #if defined(__AVX512F__)
 #define GEMM_BYTES 64
 #define GEMM_ROWS 14
@@ -37,11 +40,20 @@
 
 #define GEMM_LANES (GEMM_BYTES / (int64_t)sizeof(real))
 #define GEMM_COLS (GEMM_LANES * GEMM_VECS)
-#define GEMM_M 384    /* most rows of a block: its part of A, M * K, stays in L2 */
-#define GEMM_UNITS 16 /* most units of a product that could do with fewer */
-#define GEMM_FEW_COLS 16
+
+/* Most rows of a block: its part of A, M * K, stays in L2. 192, 256, 512 differ by 3 %, either way. */
+#define GEMM_M 384
+/* Multiply-adds worth a unit: 1 us (AVX-512) to 4 us, where handing a phase to two threads costs about 0.5 us. */
+#define GEMM_UNIT (1 << 18)
+/* A product is cut into about so many units, if its size asks for no more: fine enough for 8 threads of uneven speed.
+ */
+#define GEMM_UNITS 16
+/* An operand that is read few times is read in place: A for up to so many panels of columns (128x512x784 on AVX2 116
+ * GFLOP/s against 111 packed), but for half as many where its columns lie pages apart and evict each other from L1
+ * (1024x512x1024 TN on AVX2: 84 against 103); B for up to so many panels of rows (32x64x784: 124 against 112 on AVX2,
+ * 255 against 223 on AVX-512; 16 panels of a B with rows a page apart: 92 against 110). */
+#define GEMM_FEW_COLS 32
 #define GEMM_FEW_ROWS 8
-#define GEMM_UNIT (1 << 18) /* multiply-adds worth a unit: 1 to 4 us, against 0.3 us to hand it out */
 
 #define GEMM_INLINE static inline __attribute__((always_inline))
 #define GEMM_UP(x, to) (((x) + (to) - 1) / (to) * (to))
@@ -109,7 +121,7 @@ static gemm_tile_fn *const gemm_tiles[GEMM_ROWS][GEMM_VECS] = {GEMM_HEIGHTS(GEMM
 
 /* to[p * ld + i] = from[p * ks + i * is] for p < k, i < width, and 0 for width <= i < ld: a panel, k slices of ld.
  * Four at a time; where width is no multiple of four, the last four overlap those before. */
-static void gemm_pack(real *to, int64_t ld, int64_t width, int64_t k, const real *from, int64_t is, int64_t ks) {
+static inline void gemm_pack(real *to, int64_t ld, int64_t width, int64_t k, const real *from, int64_t is, int64_t ks) {
     int64_t i = 0, quads = width >= 4 && (is == 1 || ks == 1) ? width : 0;
     if (is == 1)
         for (; i + GEMM_LANES <= quads; i += GEMM_LANES)
@@ -165,15 +177,15 @@ GEMM_INLINE void gemm_dots(int rows, int64_t k, const real *x, int64_t rs, const
     }
 }
 
-static void gemm_dot(int64_t rows, int64_t k, const real *x, int64_t rs, const real *v, real *c) {
+static inline void gemm_dot(int64_t rows, int64_t k, const real *x, int64_t rs, const real *v, real *c) {
     int64_t i = 0;
     for (; i + GEMM_DOTS <= rows; i += GEMM_DOTS) gemm_dots(GEMM_DOTS, k, x + i * rs, rs, v, c + i);
     for (; i < rows; i++) gemm_dots(1, k, x + i * rs, rs, v, c + i);
 }
 
 /* c[j] = sum over p of a[p * as] * b[p * brs + j], j < cols: four rows of B in one pass over c. */
-static void gemm_axpy(int64_t cols, int64_t k, const real *restrict a, int64_t as, const real *restrict b, int64_t brs,
-                      real *restrict c) {
+static inline void gemm_axpy(int64_t cols, int64_t k, const real *restrict a, int64_t as, const real *restrict b,
+                             int64_t brs, real *restrict c) {
     memset(c, 0, (size_t)cols * sizeof(real));
     int64_t p = 0;
     for (; p + 4 <= k; p += 4, a += 4 * as, b += 4 * brs)
@@ -206,30 +218,31 @@ typedef struct {
     int64_t relu, bias_cs, mask_rs, mask_cs;
 } gemm_end;
 
-/* The i-th of `parts` even shares rounded up: how large a piece is when at most `most` fit. */
+/* Into how many pieces of at most `most` a size is cut, and how large they are when they are even. */
+GEMM_INLINE int64_t gemm_pieces(int64_t size, int64_t most) { return (size + most - 1) / most; }
 GEMM_INLINE int64_t gemm_share(int64_t size, int64_t most) {
-    int64_t parts = (size + most - 1) / most;
-    return parts > 1 ? (size + parts - 1) / parts : size;
+    return gemm_pieces(size, TG_MAX(gemm_pieces(size, most), 1));
 }
 
 /* The product's multiply-adds; more where it has so few rows, or so little of k, that memory is what bounds it. */
 GEMM_INLINE int64_t gemm_work(const gemm *g) { return TG_MAX(g->m, 8) * TG_MAX(g->n, 8) * TG_MAX(g->k, 8); }
 
-/* Decide everything that is not given: the fields up to crs are set, and depend on the shape only. */
-static void gemm_plan(gemm *g) {
-    g->height = TG_MAX(gemm_share(g->m, GEMM_ROWS), 1);
-    g->depth = g->k > GEMM_K ? GEMM_UP(gemm_share(g->k, GEMM_K), 4) : g->k;
-    int64_t rows = (g->m + g->height - 1) / g->height, cols = (g->n + GEMM_COLS - 1) / GEMM_COLS;
+/* Decide everything that is not given: the fields up to crs are set, the others zero. Depends on the shape only. */
+static inline void gemm_plan(gemm *g) {
+    if (g->m == 0 || g->n == 0) return; /* no blocks */
+    g->height = gemm_share(g->m, GEMM_ROWS);
+    g->depth = GEMM_UP(gemm_share(g->k, GEMM_K), 4);
+    int64_t rows = gemm_pieces(g->m, g->height), cols = gemm_pieces(g->n, GEMM_COLS);
 
-    /* Units enough for many threads, but no block taller than GEMM_M; wide blocks use the A they fetch more often. */
-    int64_t units = TG_MIN(gemm_work(g) / GEMM_UNIT, GEMM_UNITS), most = TG_MAX(GEMM_M / g->height, 1);
-    int64_t row_blocks = (rows + most - 1) / most;
-    int64_t col_blocks = TG_MIN((units + row_blocks - 1) / TG_MAX(row_blocks, 1), cols);
-    if (row_blocks * col_blocks < units) row_blocks = TG_MIN(units / TG_MAX(col_blocks, 1), rows);
-    g->mb = TG_MAX((rows + row_blocks - 1) / TG_MAX(row_blocks, 1), 1) * g->height;
-    g->nb = TG_MAX((cols + col_blocks - 1) / TG_MAX(col_blocks, 1), 1) * GEMM_COLS;
-    g->col_blocks = (g->n + g->nb - 1) / g->nb;
-    row_blocks = (g->m + g->mb - 1) / g->mb;
+    /* Cut columns first, since that repeats no work of packing B; but no block is taller than GEMM_M. */
+    int64_t units = TG_MIN(gemm_work(g) / GEMM_UNIT + 1, GEMM_UNITS);
+    int64_t row_blocks = gemm_pieces(rows, GEMM_M / g->height);
+    int64_t col_blocks = TG_MIN(gemm_pieces(units, row_blocks), cols);
+    row_blocks = TG_MIN(TG_MAX(units / col_blocks, row_blocks), rows);
+    g->mb = gemm_pieces(rows, row_blocks) * g->height;
+    g->nb = gemm_pieces(cols, col_blocks) * GEMM_COLS;
+    g->col_blocks = gemm_pieces(g->n, g->nb);
+    row_blocks = gemm_pieces(g->m, g->mb);
     g->blocks = row_blocks * g->col_blocks;
 
     if ((g->m == 1 || g->n == 1) && g->acs == 1 && g->brs == 1)
@@ -237,7 +250,8 @@ static void gemm_plan(gemm *g) {
     else
         g->way = g->m == 1 && g->bcs == 1 ? GEMM_AXPY : GEMM_TILES;
     if (g->way) return;
-    g->pack_a = cols <= GEMM_FEW_COLS ? GEMM_IN_PLACE : g->col_blocks > 1 ? GEMM_SHARED : GEMM_OWN;
+    int64_t few_cols = g->acs * (int64_t)sizeof(real) % 4096 ? GEMM_FEW_COLS : GEMM_FEW_COLS / 2;
+    g->pack_a = cols <= few_cols ? GEMM_IN_PLACE : g->col_blocks > 1 ? GEMM_SHARED : GEMM_OWN;
     g->pack_b = rows <= GEMM_FEW_ROWS && g->bcs == 1 ? GEMM_IN_PLACE : row_blocks > 1 ? GEMM_SHARED : GEMM_OWN;
     g->panels_a = g->pack_a == GEMM_SHARED ? rows : 0;
     g->panels = g->panels_a + (g->pack_b == GEMM_SHARED ? cols : 0);
@@ -253,7 +267,7 @@ GEMM_INLINE int64_t gemm_at_b(const gemm *g, int64_t j, int64_t k0, int64_t kc) 
 }
 
 /* Pack the panel with that number, over all of k. */
-static void gemm_panel(const gemm *g, int64_t panel, const real *a, const real *b, real *aux) {
+static inline void gemm_panel(const gemm *g, int64_t panel, const real *a, const real *b, real *aux) {
     for (int64_t k0 = 0; k0 < g->k; k0 += g->depth) {
         int64_t kc = TG_MIN(g->depth, g->k - k0);
         if (panel < g->panels_a) {
@@ -267,7 +281,8 @@ static void gemm_panel(const gemm *g, int64_t panel, const real *a, const real *
     }
 }
 
-static void gemm_finish(const gemm_end *end, real *c, int64_t crs, int64_t i0, int64_t rows, int64_t j0, int64_t cols) {
+static inline void gemm_finish(const gemm_end *end, real *c, int64_t crs, int64_t i0, int64_t rows, int64_t j0,
+                               int64_t cols) {
     c += i0 * crs + j0;
     for (int64_t i = 0; i < rows; i++, c += crs) {
         if (end->bias)
@@ -282,8 +297,8 @@ static void gemm_finish(const gemm_end *end, real *c, int64_t crs, int64_t i0, i
 }
 
 /* C's block at `to`, rows i0.. and columns j0.. of it, by tiles; a and b are where the block's operands begin. */
-static void gemm_block_tiles(const gemm *g, int64_t i0, int64_t rows, int64_t j0, int64_t cols, const real *a,
-                             const real *b, real *to, const real *aux, real *own) {
+static inline void gemm_block_tiles(const gemm *g, int64_t i0, int64_t rows, int64_t j0, int64_t cols, const real *a,
+                                    const real *b, real *to, const real *aux, real *own) {
     real *edge = own, *own_b = edge + GEMM_ROWS * GEMM_COLS, *own_a = own_b + g->depth * GEMM_COLS;
     int64_t k0 = 0;
     do { /* once for an empty k, too: C is zero then */
@@ -327,8 +342,8 @@ static void gemm_block_tiles(const gemm *g, int64_t i0, int64_t rows, int64_t j0
 }
 
 /* Compute the block with that number. aux holds the shared panels, own is the thread's scratch, end may be NULL. */
-static void gemm_block(const gemm *g, int64_t block, const real *a, const real *b, real *c, const gemm_end *end,
-                       const real *aux, real *own) {
+static inline void gemm_block(const gemm *g, int64_t block, const real *a, const real *b, real *c, const gemm_end *end,
+                              const real *aux, real *own) {
     int64_t i0 = block / g->col_blocks * g->mb, rows = TG_MIN(g->mb, g->m - i0);
     int64_t j0 = block % g->col_blocks * g->nb, cols = TG_MIN(g->nb, g->n - j0);
     a += i0 * g->ars;

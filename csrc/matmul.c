@@ -16,7 +16,7 @@ _Static_assert(sizeof(plan) <= sizeof((tg_node *)0)->plan, "node->plan is too sm
 static int finish_plan(tg_node *node, plan *p) {
     gemm *g = &p->g;
     gemm_plan(g);
-    if (g->m == 0 || g->n == 0 || p->batch == 0) return 0; /* no phases: nothing to do */
+    if (g->blocks == 0 || p->batch == 0) return 0; /* no phases: nothing to do */
     int64_t work = gemm_work(g) / g->blocks, total = p->batch * g->blocks;
     p->group = TG_MIN(TG_MAX(GEMM_UNIT / work, 1), total);
     int phase = 0;
