@@ -9,6 +9,7 @@ gradcheck.py and derivatives.py build on this.
 from __future__ import annotations
 
 import functools
+import importlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
@@ -98,6 +99,8 @@ def walk(
             g = pending.pop(node, None)
             if g is None:
                 continue
+            for watcher in modes.watchers:
+                watcher.enters(node)
             g = _through_hooks(node, g)
             if aims is not None and node in aims:
                 found[node] = g
@@ -109,6 +112,8 @@ def walk(
                     _accumulate(pending, edge, gradient)
             if not retain_graph:
                 node.release()
+        for watcher in modes.watchers:
+            watcher.enters(None)
         for leaf, g in pending.items():
             if aims is None or leaf in aims:
                 found[leaf] = _through_hooks(leaf, g)
@@ -252,3 +257,14 @@ def grad(
             )
         result.append(g)
     return tuple(result)
+
+
+def __getattr__(name: str) -> Any:
+    """What builds on this module and would make importing it slower: loaded when asked for."""
+    for module in ("gradcheck", "anomaly"):
+        found = importlib.import_module(f".{module}", __package__)
+        if hasattr(found, name):
+            return getattr(found, name)
+    if name == "functional":
+        return importlib.import_module(".derivatives", __package__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

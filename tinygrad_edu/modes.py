@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .op import Spec
+    from .op import Node, Spec
     from .tensor import Tensor
 
 
@@ -21,6 +21,9 @@ class Watcher:
     recording = False  # whether looking at a value would freeze it into a tape
 
     def ran(self, spec: Spec, inputs: tuple[Tensor, ...], out: Tensor) -> None: ...
+    def enters(self, node: Node | None) -> None:
+        """Backward is about to call this node's rules; None: it has ended."""
+
     def reads_grad(self, tensor: Tensor) -> None: ...
     def writes_grad(self, tensor: Tensor) -> None: ...
     def refreshes(self, refresh: Callable[[], None]) -> None:

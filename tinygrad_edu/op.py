@@ -158,6 +158,10 @@ class Op:
         """Which of a kernel's arguments it writes to."""
         return (0,)
 
+    def flops(self, spec: Spec) -> int:
+        """Floating-point operations of a call, where counting them says something (products); else 0."""
+        return 0
+
     def input_name(self, i: int) -> str:
         return f"{self.inputs[0]}[{i}]" if self.variadic else self.inputs[i]
 
@@ -238,10 +242,10 @@ class Op:
         if spec is None:
             if len(self.specs) > 4096:
                 self.specs.clear()
-            spec = self.specs[key] = self._specialise(tuple([x.layout for x in inputs]), attrs)
+            spec = self.specs[key] = self.specialise(tuple([x.layout for x in inputs]), attrs)
         return spec
 
-    def _specialise(self, layouts: tuple[Layout, ...], attrs: dict[str, Any]) -> Spec:
+    def specialise(self, layouts: tuple[Layout, ...], attrs: dict[str, Any]) -> Spec:
         shape = self.shape(*layouts, **attrs)
         d = self.dtype
         if not isinstance(d, dtype):
@@ -288,7 +292,7 @@ class ViewOp(Op):
     def __init__(self, reference: Callable[..., Any], name: str = "") -> None:
         super().__init__(reference, reference, None, name)
 
-    def _specialise(self, layouts: tuple[Layout, ...], attrs: dict[str, Any]) -> Spec:
+    def specialise(self, layouts: tuple[Layout, ...], attrs: dict[str, Any]) -> Spec:
         shape, strides, offset = self.reference(*layouts, **attrs)  # type: ignore[func-returns-value]
         return Spec(self, layouts, attrs, layout_of(tuple(shape), layouts[0].dtype, tuple(strides)), offset)
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -83,6 +84,47 @@ def launcher(spec: Spec) -> Callable[..., None]:
     return launch  # type: ignore[no-any-return]
 
 
+class Program:
+    """A tape run node by node from Python; a backend that can do better has a Program of its own."""
+
+    def __init__(self, steps: Sequence[Any]) -> None:
+        self.steps = steps
+
+    def run(self) -> None:
+        for step in self.steps:
+            step.spec.launch(*step.tensors)
+
+    def run_timed(self) -> list[int]:
+        """Run, and give the nanoseconds of each node."""
+        times = []
+        for step in self.steps:
+            start = time.perf_counter_ns()
+            step.spec.launch(*step.tensors)
+            times.append(time.perf_counter_ns() - start)
+        return times
+
+    def run_checked(self) -> int:
+        """Run up to the first node whose output holds a NaN, and give its index, or -1."""
+        for k, step in enumerate(self.steps):
+            step.spec.launch(*step.tensors)
+            if holds_nan(step.tensors[0]):
+                return k
+        return -1
+
+    def bind(self, step: int, place: int, address: int) -> None:
+        """The argument `place` of node `step` lies at `address` now."""
+        self.steps[step].tensors[place].address = address
+
+
+def holds_nan(tensor: Any) -> bool:
+    return bool(tensor.layout.dtype.is_floating_point and (array := tensor.array()) is not None and (array != array).any())
+
+
+def program(steps: Sequence[Any]) -> Program:
+    """The steps of a tape as the current backend runs them."""
+    return getattr(_current, "Program", Program)(steps)  # type: ignore[no-any-return]
+
+
 def start() -> None:
     """Make the backend current that TG_BACKEND names, else the fastest. Numba must be asked for: importing it is slow."""
     wanted = os.environ.get("TG_BACKEND", "")
@@ -94,5 +136,3 @@ def start() -> None:
     elif why_not("c") is None:
         use("c")
 
-
-Kernel = Callable[..., Any]

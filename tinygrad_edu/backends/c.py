@@ -6,9 +6,10 @@ Read next: csrc/tg.h, the core's manual.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .. import backends
 from ..storage import Layout
 
 if TYPE_CHECKING:
@@ -100,3 +101,60 @@ def _launch4(node: Any) -> Callable[..., None]:
 
 
 _launchers = {1: _launch1, 2: _launch2, 3: _launch3, 4: _launch4}
+
+
+class Program(backends.Program):
+    """A tape as the core runs it: stretches of nodes in one call each, between them what only the reference can do."""
+
+    def __init__(self, steps: Sequence[Any]) -> None:
+        super().__init__(steps)
+        self.nodes = [make_node(step.spec) for step in steps]
+        for node, step in zip(self.nodes, steps, strict=True):
+            if node is not None:
+                for i, tensor in enumerate(step.tensors):
+                    node.args[i].data = ffi.cast("char *", tensor.address)
+        self.stretches: list[tuple[int, int, Any]] = []  # first node, one past the last, tape or None
+        k = 0
+        while k < len(steps):
+            end = k + 1
+            if self.nodes[k] is not None:
+                while end < len(steps) and self.nodes[end] is not None:
+                    end += 1
+            self.stretches.append((k, end, None if self.nodes[k] is None else self._tape(k, end)))
+            k = end
+
+    def _tape(self, first: int, end: int) -> Any:
+        tape = ffi.gc(lib.tg_tape_new(end - first), lib.tg_tape_free)
+        for k in range(first, end):
+            lib.tg_tape_set(tape, k - first, self.nodes[k])
+        return tape
+
+    def run(self) -> None:
+        for first, _, tape in self.stretches:
+            if tape is not None:
+                lib.tg_tape_run(tape)
+            else:
+                self.steps[first].spec.launch(*self.steps[first].tensors)
+
+    def run_timed(self) -> list[int]:
+        times = []
+        for first, end, tape in self.stretches:
+            if tape is not None:
+                measured = ffi.new("int64_t[]", end - first)
+                lib.tg_tape_run_timed(tape, measured)
+                times += list(measured)
+            else:
+                times += backends.Program(self.steps[first:end]).run_timed()
+        return times
+
+    def run_checked(self) -> int:
+        for first, end, tape in self.stretches:
+            bad = backends.Program(self.steps[first:end]).run_checked() if tape is None else lib.tg_tape_run_checked(tape, 0)
+            if bad >= 0:
+                return int(first + bad)
+        return -1
+
+    def bind(self, step: int, place: int, address: int) -> None:
+        super().bind(step, place, address)
+        if self.nodes[step] is not None:
+            self.nodes[step].args[place].data = ffi.cast("char *", address)

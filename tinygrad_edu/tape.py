@@ -1,0 +1,227 @@
+"""The tape: a recorded step as a flat list of nodes, with its memory planned, ready to run.
+
+Debugging, profiling and explaining read this list; print a tape to see it. Read next: plan.py, backends/c.py.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import backends, plan
+from .dtypes import uint8
+from .modes import modes
+from .op import Spec
+from .storage import Layout, Storage, allocate, layout_of
+from .tensor import Tensor
+
+GUARD_BYTES, GUARD_VALUE = 64, 0xA5
+
+
+@dataclass(eq=False)
+class Buffer:
+    """Memory that a step touches: an argument's slot, memory from outside the step, or memory made within it."""
+
+    nbytes: int
+    storage: Storage | None = None  # None: planned into the tape's arena
+    slot: int | None = None
+    kept: bool = False  # made within the step, but somebody holds it after the call
+
+
+@dataclass(eq=False)
+class Operand:
+    buffer: Buffer
+    layout: Layout
+    offset: int
+
+
+@dataclass(eq=False)
+class Step:
+    """One node to be: operands are the output and the inputs, for an update op the inputs."""
+
+    spec: Spec
+    operands: list[Operand]
+    tensors: list[Tensor] = field(default_factory=list)
+
+    def written(self) -> list[Operand]:
+        return [self.operands[i] for i in self.spec.op.writes(self.spec)]
+
+    def read(self) -> list[Operand]:
+        """All but an output that is only written."""
+        return self.operands if self.spec.op.updates else self.operands[1:]
+
+
+class Tape:
+    """A recorded step. `run` replays it; `holds` says whether it still describes what the function would do."""
+
+    def __init__(self, steps: list[Step], result: Any, n_slots: int, checked: bool) -> None:
+        self.steps, self.result, self.checked = steps, result, checked
+        self.timed = False
+        self.nanoseconds: list[int] | None = None
+        self.refreshers: list[Callable[[], None]] = []
+        self.guards: list[tuple[Callable[[], Hashable], Hashable]] = []
+        self.modules: list[tuple[Any, bool, dict[str, Any]]] = []
+        self.leaves: list[tuple[weakref.ref[Tensor], Storage]] = []
+        self.grads_before: list[tuple[Tensor, Tensor | None]] = []
+        self.grads_after: list[tuple[Tensor, Tensor | None]] = []
+        self.structure = modes.structure[0]
+        self.arena_bytes = self._place(n_slots)
+        self.changed = self._changed_storages()
+        self.program = backends.program(steps)
+        self.bound = [0] * n_slots  # addresses of the arguments of the last call
+
+    def _place(self, n_slots: int) -> int:
+        """Give every operand its memory: a tensor over it."""
+        first: dict[Buffer, int] = {}
+        last: dict[Buffer, int] = {}
+        for k, step in enumerate(self.steps):
+            for operand in step.operands:
+                buffer = operand.buffer
+                if buffer.storage is None and buffer.slot is None:
+                    first.setdefault(buffer, k)
+                    last[buffer] = k
+        guard = GUARD_BYTES if self.checked else 0
+        lifetimes = [plan.Lifetime(first[b], last[b], b.nbytes) for b in first]
+        offsets, total = plan.assign(lifetimes, guard)
+        arena = allocate(total)
+        self.arena, self.zones = arena, []
+        for buffer, offset in zip(first, offsets, strict=True):
+            buffer.storage = Storage(arena.address + offset, buffer.nbytes, arena)
+            if guard:
+                end = offset + plan.padded(buffer.nbytes)
+                self.zones.append((end, last[buffer]))
+        self.slot_places: list[list[tuple[int, int, int]]] = [[] for _ in range(n_slots)]
+        self.slots = [Storage(0, 0, arena) for _ in range(n_slots)]  # they move with the arguments
+        for k, step in enumerate(self.steps):
+            step.tensors = []
+            for i, (buffer, layout, offset) in enumerate((o.buffer, o.layout, o.offset) for o in step.operands):
+                storage = buffer.storage if buffer.slot is None else self.slots[buffer.slot]
+                assert storage is not None
+                tensor = Tensor.over(storage, layout, offset)
+                step.tensors.append(tensor)
+                if buffer.slot is not None:
+                    self.slot_places[buffer.slot].append((k, i, offset * layout.dtype.itemsize))
+        return total
+
+    def _changed_storages(self) -> list[Storage]:
+        """Memory from outside that a run changes, or hands out: its version must count the runs."""
+        found: dict[int, Storage] = {}
+        for step in self.steps:
+            for operand in step.written():
+                storage = operand.buffer.storage
+                if storage is not None and storage.owner is not self.arena:
+                    found[id(storage)] = storage
+        return list(found.values())
+
+    def holds(self) -> bool:
+        """Whether the function, called now, would do what was recorded. Raises RuntimeError if a parameter it uses was
+        replaced: the tape updates the old one, and silently training it would be worse than stopping."""
+        if self.structure != modes.structure[0]:
+            if any(module.training is not training for module, training, _ in self.modules):
+                return False
+            for module, _, parameters in self.modules:
+                for name, parameter in parameters.items():
+                    if module._parameters.get(name) is not parameter:
+                        raise RuntimeError(_replaced(f"parameter {name!r} of {type(module).__name__}"))
+            for ref, storage in self.leaves:
+                leaf = ref()
+                if leaf is not None and leaf.storage is not storage:
+                    raise RuntimeError(_replaced(f"the data of a leaf of shape {leaf.layout.shape}"))
+            self.structure = modes.structure[0]
+        for value, recorded in self.guards:
+            if value() != recorded:
+                return False
+        return all(tensor._grad is grad for tensor, grad in self.grads_before)
+
+    def run(self, arguments: list[Tensor]) -> Any:
+        """Replay on these arguments, whose layouts are those recorded. Returns the recorded result, with new values."""
+        for refresh in self.refreshers:
+            refresh()
+        for k, argument in enumerate(arguments):
+            if argument.address != self.bound[k]:
+                self._bind(k, argument)
+        if self.checked:
+            self._run_checked()
+        elif self.timed:
+            self.nanoseconds = self.program.run_timed()
+        else:
+            self.program.run()
+        for storage in self.changed:
+            storage.version += 1
+        for tensor, grad in self.grads_after:
+            tensor._grad = grad
+        return self.result
+
+    def _bind(self, k: int, argument: Tensor) -> None:
+        self.bound[k] = argument.address
+        slot = self.slots[k]
+        slot.address, slot.owner = argument.address, argument.storage
+        slot.nbytes = argument.layout.span() * argument.layout.dtype.itemsize
+        for step, place, delta in self.slot_places[k]:
+            self.program.bind(step, place, argument.address + delta)
+
+    def _run_checked(self) -> None:
+        memory = self.arena.array(layout_of((self.arena.nbytes,), uint8))
+        for end, _ in self.zones:
+            memory[end : end + GUARD_BYTES] = GUARD_VALUE
+        bad = self.program.run_checked()
+        if bad >= 0:
+            raise FloatingPointError(f"replay: the output of node {bad} holds a NaN: {self._line(bad)}")
+        for end, step in self.zones:
+            if (memory[end : end + GUARD_BYTES] != GUARD_VALUE).any():
+                raise RuntimeError(f"replay: memory past the buffer last used by node {step} was overwritten: {self._line(step)}")
+
+    def memory(self) -> dict[str, int]:
+        """Bytes of the planned arena, of what the buffers would take without sharing, and of what stays between calls."""
+        buffers = {o.buffer for step in self.steps for o in step.operands if o.buffer.slot is None}
+        planned = [b for b in buffers if b.storage is not None and b.storage.owner is self.arena]
+        return {
+            "arena": self.arena_bytes,
+            "unshared": sum(plan.padded(b.nbytes) for b in planned),
+            "outside": sum(b.nbytes for b in buffers) - sum(b.nbytes for b in planned),
+        }
+
+    def _line(self, k: int) -> str:
+        step = self.steps[k]
+        spec = step.spec
+        inputs = ", ".join(_shape(x) for x in spec.inputs)
+        attrs = " ".join(f"{name}={value}" for name, value in spec.attrs.items())
+        nbytes = sum(o.layout.nbytes for o in step.operands)
+        flops = spec.op.flops(spec)
+        line = f"{k:3d}  {spec.op.name:24s} {_shape(spec.layout):>16s} <- {inputs}"
+        if attrs:
+            line += f"  [{attrs}]"
+        line = f"{line:90s} {nbytes / 1024:9.1f} KB"
+        line += f" {flops / 1e6:9.2f} MFLOP" if flops else " " * 16
+        if self.nanoseconds is not None and self.nanoseconds[k] > 0:
+            ns = self.nanoseconds[k]
+            line += f" {ns / 1000:9.1f} us {nbytes / ns:7.1f} GB/s"
+            line += f" {flops / ns:7.1f} GFLOP/s" if flops else ""
+        return line
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __str__(self) -> str:
+        sizes = self.memory()
+        head = (
+            f"tape of {len(self)} nodes on backend {backends.current()}; arena {sizes['arena'] / 1024:.1f} KB "
+            f"(without sharing {sizes['unshared'] / 1024:.1f}), outside {sizes['outside'] / 1024:.1f} KB"
+        )
+        lines = [self._line(k) for k in range(len(self))]
+        if self.nanoseconds is not None:
+            lines.append(f"     total {sum(self.nanoseconds) / 1000:.1f} us")
+        return "\n".join([head, *lines])
+
+
+def _shape(layout: Layout) -> str:
+    return "x".join(str(n) for n in layout.shape) or "scalar"
+
+
+def _replaced(what: str) -> str:
+    return (
+        f"{what} was replaced after the step was recorded; the tape still works on the old memory. "
+        "Change parameters in place (copy_ under no_grad(), load_state_dict), or make a new tg.replay(step)."
+    )
