@@ -2,5 +2,6 @@ from . import backends
 from .tensor import Tensor
 from .ops import methods
 from . import autograd
-from .autograd import no_grad
+from .modes import no_grad
+
 backends.start()

@@ -30,6 +30,8 @@ def _finite(x: Tensor) -> bool:
 
 
 class Detector(Watcher):
+    """Looks at every output; in backward it knows whose rules are running."""
+
     def __init__(self, check_nan: bool) -> None:
         self.check_nan = check_nan
         self.node: Node | None = None  # whose rules are running
@@ -56,7 +58,8 @@ class set_detect_anomaly:
     """Switch anomaly detection on or off in this thread; as a context manager, for a while.
 
     While on, the first op whose output holds a NaN or an infinity though its inputs were finite raises RuntimeError
-    naming the op and the line that called it (in backward: the forward op, too). check_nan=False only keeps the lines."""
+    naming the op and the line that called it (in backward: the forward op, too). check_nan=False keeps the lines only.
+    """
 
     def __init__(self, mode: bool, check_nan: bool = True) -> None:
         self.before = [w for w in modes.watchers if isinstance(w, Detector)]
@@ -83,4 +86,5 @@ class detect_anomaly(set_detect_anomaly):
 
 
 def is_anomaly_enabled() -> bool:
+    """Whether it is on in this thread."""
     return any(isinstance(w, Detector) for w in modes.watchers)

@@ -8,75 +8,15 @@ gradcheck.py and derivatives.py build on this.
 
 from __future__ import annotations
 
-import functools
 import importlib
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from .modes import modes
+from .modes import modes, set_grad_enabled
 from .op import Node
 from .tensor import Tensor
 
-F = TypeVar("F", bound=Callable[..., Any])
 Vertex = Node | Tensor  # a node, or a leaf
-
-
-class set_grad_enabled:
-    """Context manager and decorator that switches the recording of gradients on or off in this thread; as a plain
-    call it takes effect at once."""
-
-    def __init__(self, mode: bool) -> None:
-        self.mode = mode
-        self.before = [modes.grad]
-        modes.grad = mode
-
-    def __enter__(self) -> None:
-        modes.grad = self.mode
-
-    def __exit__(self, *_: object) -> None:
-        modes.grad = self.before[0]
-
-
-class _Switch:
-    """no_grad and enable_grad: re-entrant, usable as `with`, as decorator with and without parentheses."""
-
-    mode: bool
-
-    def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
-        self = super().__new__(cls)
-        self.before: list[bool] = []
-        return self if function is None else self(function)
-
-    def __enter__(self) -> None:
-        self.before.append(modes.grad)
-        modes.grad = self.mode
-
-    def __exit__(self, *_: object) -> None:
-        modes.grad = self.before.pop()
-
-    def __call__(self, function: F) -> F:
-        @functools.wraps(function)
-        def wrapped(*args: Any, **kwargs: Any) -> Any:
-            with type(self)():
-                return function(*args, **kwargs)
-
-        return wrapped  # type: ignore[return-value]
-
-
-class no_grad(_Switch):
-    """Context manager and decorator: ops leave no nodes."""
-
-    mode = False
-
-
-class enable_grad(_Switch):
-    """Context manager and decorator: ops leave nodes again, inside no_grad()."""
-
-    mode = True
-
-
-def is_grad_enabled() -> bool:
-    return modes.grad
 
 
 def walk(

@@ -49,6 +49,7 @@ RULES = [
 
 
 def fuse(steps: list[Step]) -> list[Step]:
+    """The same computation in fewer steps."""
     return merge(without_dead(steps))
 
 

@@ -6,9 +6,10 @@ A watcher sees every op right after it ran: the recorder of replay.py, the anoma
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
 from collections.abc import Callable, Hashable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 if TYPE_CHECKING:
     from .op import Node, Spec
@@ -36,13 +37,19 @@ class Watcher:
         """A module's forward runs: its parameters and its mode become part of what is recorded."""
 
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 watching: list[Watcher] = []  # of all threads: asking an empty list is cheaper than asking a thread-local
 
 
 class Modes(threading.local):
+    """The state of one thread; `modes` is the only instance."""
+
     grad = True
     watchers: tuple[Watcher, ...] = ()
-    structure = [0]  # shared by all threads: counts replaced parameters, train()/eval() and the like
+    structure: ClassVar[list[int]] = [
+        0
+    ]  # shared by all threads: counts replaced parameters, train()/eval() and the like
 
     def watch(self, watcher: Watcher) -> None:
         watching.append(watcher)
@@ -79,3 +86,71 @@ class Modes(threading.local):
 
 
 modes = Modes()
+
+
+class set_grad_enabled:
+    """Switch the recording of gradients on or off in this thread: at once as a plain call, for a while in `with`, for
+    the length of each call as a decorator."""
+
+    def __init__(self, mode: bool) -> None:
+        self.mode = mode
+        self.before = [modes.grad]
+        modes.grad = mode
+
+    def __enter__(self) -> None:
+        modes.grad = self.mode
+
+    def __exit__(self, *_: object) -> None:
+        modes.grad = self.before[0]
+
+    def __call__(self, function: F) -> F:
+        modes.grad = self.before[0]  # decorating is not entering
+        return _decorated(function, lambda: set_grad_enabled(self.mode))
+
+
+def _decorated(function: F, context: Callable[[], Any]) -> F:
+    @functools.wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        with context():
+            return function(*args, **kwargs)
+
+    return wrapped  # type: ignore[return-value]
+
+
+class _Switch:
+    """no_grad and enable_grad: re-entrant, usable as `with`, as decorator with and without parentheses."""
+
+    mode: bool
+    before: list[bool]
+
+    def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
+        self = super().__new__(cls)
+        self.before = []
+        return self if function is None else self(function)
+
+    def __enter__(self) -> None:
+        self.before.append(modes.grad)
+        modes.grad = self.mode
+
+    def __exit__(self, *_: object) -> None:
+        modes.grad = self.before.pop()
+
+    def __call__(self, function: F) -> F:
+        return _decorated(function, type(self))
+
+
+class no_grad(_Switch):
+    """Context manager and decorator: ops leave no nodes."""
+
+    mode = False
+
+
+class enable_grad(_Switch):
+    """Context manager and decorator: ops leave nodes again, inside no_grad()."""
+
+    mode = True
+
+
+def is_grad_enabled() -> bool:
+    """Whether ops leave nodes in this thread."""
+    return modes.grad

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from . import backends
 from .dtypes import dtype
 from .modes import modes, watching
 from .storage import Layout, layout_of
 from .tensor import Tensor
-
 
 _ages = itertools.count()
 
@@ -42,7 +41,9 @@ class Node:
     __slots__ = ("__weakref__", "age", "edges", "hooks", "output", "saved", "spec", "trace", "versions")
 
     def __init__(self, spec: Spec, inputs: tuple[Tensor, ...], out: Tensor) -> None:
-        self.spec, self.hooks, self.trace = spec, None, None
+        self.spec = spec
+        self.hooks: list[Callable[[Tensor], Tensor | None]] | None = None
+        self.trace: str | None = None  # the user's line, kept by the anomaly detector
         op = spec.op
         if len(inputs) == 2:  # the common case, without the cost of a comprehension
             a, b = inputs
@@ -59,8 +60,6 @@ class Node:
             self.versions = [x.storage.version for x in inputs]
         self.output: Any = (out.storage, out.offset, out.storage.version) if op.saves_output else None
         self.age = next(_ages)  # an input is always older: sorting by age is a topological order
-        self.hooks: list[Callable[[Tensor], Tensor | None]] | None
-        self.trace: str | None  # the user's line, kept by the anomaly detector
 
     def name(self) -> str:
         return self.spec.op.name
@@ -72,7 +71,7 @@ class Node:
         """Forget the saved tensors: backward has gone through."""
         self.saved = None
         if self.output is not None:
-            self.output = ()  # type: ignore[assignment]
+            self.output = ()
 
     def recall(self, i: int) -> Tensor:
         """Input i as it was in the forward pass. Raises RuntimeError when it is gone or was changed."""
@@ -116,12 +115,12 @@ class Op:
     reference  writes the result into `out` with NumPy; its parameters name the inputs, its keyword-only ones the attrs
     shape      (*layouts, **attrs) -> shape of the output; raises an error that names op, shapes and sizes
     dtype      of the output: a dtype, or (*layouts, **attrs) -> dtype; default: the first input's
-    gradients  set by `vjps`: a rule per input, called with what its parameter names ask for: g (the incoming gradient), y
-               (the output), an input's name, NAME_shape, NAME_dtype, an attr; for ops of any number of inputs also i
+    gradients  set by `vjps`: a rule per input, called with what its parameter names ask for: g (the incoming gradient),
+               y (the output), an input's name, NAME_shape, NAME_dtype, an attr; for ops of any number of inputs also i
                (which input) and shapes (of all). None: no gradient flows to that input.
     """
 
-    registry: dict[str, Op] = {}
+    registry: ClassVar[dict[str, Op]] = {}
 
     def __init__(
         self,
@@ -205,7 +204,7 @@ class Op:
         return lambda node, g, i: node.spec.attrs[word]
 
     def vjp(self, node: Node, i: int, g: Tensor) -> Tensor | None:
-        """The gradient for input i of `node`, given the gradient g of its output. Raises RuntimeError without a rule."""
+        """The gradient for input i of `node`, given g, that of its output. Raises RuntimeError without a rule."""
         name = self.inputs[0] if self.variadic else self.inputs[i]
         if name not in self.rules:
             raise RuntimeError(
@@ -293,7 +292,7 @@ class ViewOp(Op):
         super().__init__(reference, reference, None, name)
 
     def specialise(self, layouts: tuple[Layout, ...], attrs: dict[str, Any]) -> Spec:
-        shape, strides, offset = self.reference(*layouts, **attrs)  # type: ignore[func-returns-value]
+        shape, strides, offset = self.shape(*layouts, **attrs)
         return Spec(self, layouts, attrs, layout_of(tuple(shape), layouts[0].dtype, tuple(strides)), offset)
 
     def run(self, spec: Spec, inputs: tuple[Tensor, ...]) -> Tensor:
@@ -320,8 +319,10 @@ class UpdateOp(Op):
         writes: Callable[[Spec], tuple[int, ...]] | None = None,
     ) -> None:
         super().__init__(reference, shape)
-        if writes is not None:
-            self.writes = writes  # type: ignore[method-assign]
+        self._writes = writes
+
+    def writes(self, spec: Spec) -> tuple[int, ...]:
+        return (0,) if self._writes is None else self._writes(spec)
 
     def apply(self, *inputs: Tensor, **attrs: Any) -> Tensor:
         spec = self.spec(inputs, attrs)
@@ -339,7 +340,9 @@ class UpdateOp(Op):
     __call__ = apply
 
 
-def op(shape: Callable[..., Any], dtype: dtype | Callable[..., dtype] | None = None) -> Callable[[Callable[..., None]], Op]:
+def op(
+    shape: Callable[..., Any], dtype: dtype | Callable[..., dtype] | None = None
+) -> Callable[[Callable[..., None]], Op]:
     """Decorator: make an op of its NumPy reference."""
     return lambda reference: Op(reference, shape, dtype)
 
@@ -364,4 +367,3 @@ def forget_specs() -> None:
 
 
 backends.on_change.append(forget_specs)
-

@@ -21,6 +21,7 @@ class Lifetime(NamedTuple):
 
 
 def padded(nbytes: int, guard: int = 0) -> int:
+    """nbytes rounded up to the alignment, and the guard after it."""
     return -(-max(nbytes, 1) // ALIGNMENT) * ALIGNMENT + guard
 
 

@@ -1,7 +1,7 @@
 """Record a step once, then run it again without Python.
 
-`step = tg.replay(function)`: the first call with a signature (layouts of the tensor arguments, values of the others, backend)
-runs the function eagerly while a recorder notes every op. The notes are fused (fuse.py), their buffers planned
+`step = tg.replay(function)`: the first call with a signature (layouts of the tensor arguments, values of the others,
+backend) runs the function eagerly while a recorder notes every op. The notes are fused (fuse.py), their buffers planned
 (plan.py), and the backend makes one program of them; every later call is that program.
 
 What holds for a replayed step: returned tensors are overwritten by the next call; learning rates and other optimiser
@@ -85,7 +85,7 @@ class Recorder(Watcher):
         self.modules.setdefault(id(module), (module, module.training, dict(module._parameters)))
 
     def finish(self, result: Any, checked: bool) -> Tape:
-        """Turn the notes into a tape. Whatever memory made during the call is still held by somebody stays where it is."""
+        """Turn the notes into a tape. Memory made during the call that somebody still holds stays where it is."""
         for ref, buffer in self.known.values():
             storage = ref()
             if buffer.storage is None and buffer.slot is None and storage is not None:
@@ -146,7 +146,8 @@ class Replay:
     def _record(self, key: Hashable, args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[Tensor]) -> Any:
         if any(t.needs_grad for t in tensors):
             raise RuntimeError(
-                "a tensor argument of a replayed step requires grad; let the step close over parameters, and detach() inputs"
+                "a tensor argument of a replayed step requires grad; "
+                "let the step close over parameters, and detach() inputs"
             )
         # Every argument gets a storage of its own, so that each is told apart even where two share memory.
         slots = [
@@ -172,7 +173,7 @@ class Replay:
         return result
 
     def profile(self, *args: Any, **kwargs: Any) -> Tape:
-        """Run one call (a real one: it trains) with a clock around every node; print the returned tape to see the times."""
+        """Run one call (a real one: it trains) with a clock around every node; print the returned tape."""
         self(*args, **kwargs)
         assert self.tape is not None
         self.tape.timed = True
@@ -217,4 +218,3 @@ def replay(function: Callable[..., Any] | None = None, *, checked: bool | None =
     if function is None:
         return lambda f: Replay(f, checked)
     return Replay(function, checked)
-

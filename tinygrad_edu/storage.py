@@ -48,6 +48,7 @@ _layouts: dict[tuple[tuple[int, ...], tuple[int, ...] | None, dtype], Layout] = 
 
 
 def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The strides, in elements, of rows behind each other without gaps."""
     strides, step = [], 1
     for n in reversed(shape):
         strides.append(step)
@@ -135,9 +136,10 @@ class Exposed(Storage):
 
 
 def checksum(storage: Storage) -> int:
+    """A number that differs when the bytes do, but for bad luck."""
     if lib is not None:
         return int(lib.tg_checksum(storage.address, storage.nbytes))
-    return zlib.crc32(np.asarray(storage))
+    return zlib.crc32(np.asarray(storage).data)
 
 
 def allocate(nbytes: int) -> Storage:

@@ -32,6 +32,8 @@ class Buffer:
 
 @dataclass(eq=False)
 class Operand:
+    """An argument of a node: a layout at an offset (in elements) in a buffer."""
+
     buffer: Buffer
     layout: Layout
     offset: int
@@ -171,10 +173,12 @@ class Tape:
             raise FloatingPointError(f"replay: the output of node {bad} holds a NaN: {self._line(bad)}")
         for end, step in self.zones:
             if (memory[end : end + GUARD_BYTES] != GUARD_VALUE).any():
-                raise RuntimeError(f"replay: memory past the buffer last used by node {step} was overwritten: {self._line(step)}")
+                raise RuntimeError(
+                    f"replay: memory past the buffer last used by node {step} was overwritten: {self._line(step)}"
+                )
 
     def memory(self) -> dict[str, int]:
-        """Bytes of the planned arena, of what the buffers would take without sharing, and of what stays between calls."""
+        """Bytes of the planned arena, of what it would be without sharing, and of what stays between calls."""
         buffers = {o.buffer for step in self.steps for o in step.operands if o.buffer.slot is None}
         planned = [b for b in buffers if b.storage is not None and b.storage.owner is self.arena]
         return {

@@ -6,13 +6,13 @@ has no node; what an op computed has the node that made it. Read next: op.py, ho
 
 from __future__ import annotations
 
-import math
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import storage as memory
-from .dtypes import bool_, int64
+from .dtypes import get_default_dtype
+from .interop import Interop, Size
 from .modes import modes
 from .storage import Layout, Storage
 
@@ -23,18 +23,6 @@ else:
     TensorMethods = object
 
 Hook = Callable[["Tensor"], "Tensor | None"]
-
-
-class Size(tuple[int, ...]):
-    """A shape: a tuple with numel(), as torch.Size."""
-
-    __slots__ = ()
-
-    def numel(self) -> int:
-        return math.prod(self)
-
-    def __repr__(self) -> str:
-        return f"tinygrad_edu.Size({list(self)})"
 
 
 class RemovableHandle:
@@ -57,14 +45,13 @@ class RemovableHandle:
         self.remove()
 
 
-class Tensor(TensorMethods):
+class Tensor(Interop, TensorMethods):
     """An array of one dtype that remembers how it was computed.
 
     `tg.tensor(data)` makes one; `Tensor(data)` is the legacy form, always of the default float dtype.
     """
 
     __slots__ = ("__weakref__", "_grad", "address", "hooks", "layout", "needs_grad", "node", "offset", "storage")
-    __array_ufunc__ = None  # so that ndarray * tensor asks Tensor.__rmul__
 
     layout: Layout  # shape, strides, dtype
     storage: Storage  # the memory, maybe shared with views
@@ -73,9 +60,10 @@ class Tensor(TensorMethods):
     node: Node | None  # the call that computed it; None: a leaf
     needs_grad: bool  # requires_grad, without the property's cost
     hooks: list[Hook] | None  # of a leaf; elsewhere the node keeps them
+    _grad: Tensor | None
 
     def __init__(self, data: Any = ()) -> None:
-        storage, layout = memory.from_python(data, memory.get_default_dtype())
+        storage, layout = memory.from_python(data, get_default_dtype())
         self._set(storage, layout, 0)
 
     def _set(self, storage: Storage, layout: Layout, offset: int) -> None:
@@ -110,54 +98,19 @@ class Tensor(TensorMethods):
     def shape(self) -> Size:
         return Size(self.layout.shape)
 
-    def size(self, dim: int | None = None) -> Any:
-        """The shape, or the size of one dimension. Raises IndexError for a dimension that is not there."""
-        return self.shape if dim is None else self.layout.shape[self.check_dim(dim, "size")]
+    dtype = property(lambda self: self.layout.dtype)
+    ndim = property(lambda self: self.layout.ndim)
 
-    def stride(self, dim: int | None = None) -> Any:
-        """The strides in elements, or one of them."""
-        return self.layout.strides if dim is None else self.layout.strides[self.check_dim(dim, "stride")]
+    _version = property(lambda self: self.storage.version)
 
     def check_dim(self, dim: int, name: str) -> int:
-        """dim as a number from 0 on. Raises IndexError, naming the op, when it is out of range (a 0-d tensor has 0, -1)."""
+        """dim as a number from 0 on. Raises IndexError, naming the op, when out of range (a 0-d tensor has 0, -1)."""
         n = max(self.layout.ndim, 1)
         if not -n <= dim < n:
             raise IndexError(
                 f"{name}: dimension {dim} is out of range for shape {self.layout.shape}; expected {-n} to {n - 1}"
             )
         return dim % n
-
-    dtype = property(lambda self: self.layout.dtype)
-    ndim = property(lambda self: self.layout.ndim)
-    device = property(lambda self: device("cpu"))
-    is_cuda = property(lambda self: False)
-    itemsize = property(lambda self: self.layout.dtype.itemsize)
-    nbytes = property(lambda self: self.layout.nbytes)
-    _version = property(lambda self: self.storage.version)
-
-    def dim(self) -> int:
-        return self.layout.ndim
-
-    def numel(self) -> int:
-        return self.layout.numel
-
-    nelement = numel
-
-    def element_size(self) -> int:
-        return self.layout.dtype.itemsize
-
-    def is_floating_point(self) -> bool:
-        return self.layout.dtype.is_floating_point
-
-    def is_contiguous(self) -> bool:
-        return self.layout.contiguous
-
-    def storage_offset(self) -> int:
-        return self.offset
-
-    def data_ptr(self) -> int:
-        """The address of the first element. What is written there by others goes unnoticed; use numpy() for that."""
-        return self.address
 
     # Its place in the graph
 
@@ -185,7 +138,7 @@ class Tensor(TensorMethods):
         """The gradient that backward() added up, or None. Kept for leaves, and where retain_grad() was called."""
         for watcher in modes.watchers:
             watcher.reads_grad(self)
-        return self._grad  # type: ignore[has-type,no-any-return]
+        return self._grad
 
     @grad.setter
     def grad(self, value: Tensor | None) -> None:
@@ -257,127 +210,7 @@ class Tensor(TensorMethods):
 
             self.register_hook(keep)
 
-    # To and from Python and NumPy
-
-    def numpy(self) -> Any:
-        """A NumPy array that shares this memory; changes made through it are noticed by backward.
-
-        Raises RuntimeError for a tensor that requires grad (detach() it first) and while a step is being recorded.
-        """
-        if self.needs_grad:
-            raise RuntimeError("numpy() of a tensor that requires grad would leave the graph; use .detach().numpy()")
-        modes.leaves_tape("numpy()")
-        self.storage.expose()
-        return self.array()
-
-    def array(self) -> Any:
-        """The memory as a NumPy array, for kernels: nothing is checked or noted."""
-        return self.storage.array(self.layout, self.offset)
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        shared = self.numpy()
-        array = shared if dtype is None else shared.astype(dtype, copy=False)
-        return array.copy() if copy and array is shared else array
-
-    def item(self) -> Any:
-        """The only element as a Python number. Raises RuntimeError for any other number of elements."""
-        if self.layout.numel != 1:
-            raise RuntimeError(f"a tensor of shape {self.layout.shape} has {self.layout.numel} elements, not one")
-        modes.leaves_tape("item()")
-        return self.array().item()
-
-    def tolist(self) -> Any:
-        modes.leaves_tape("tolist()")
-        return self.array().tolist()
-
-    def __bool__(self) -> bool:
-        if self.layout.numel != 1:
-            raise RuntimeError(
-                f"the truth of a tensor of shape {self.layout.shape} is ambiguous; use .any(), .all() or .item()"
-            )
-        return bool(self.item())
-
-    def __int__(self) -> int:
-        return int(self.item())
-
-    def __float__(self) -> float:
-        return float(self.item())
-
-    def __index__(self) -> int:
-        if self.layout.dtype.is_floating_point:
-            raise TypeError(f"only an integer tensor of one element can be an index, this one is {self.layout.dtype}")
-        return int(self.item())
-
-    def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if self.layout.ndim == 0 and spec else format(repr(self), spec)
-
-    def __len__(self) -> int:
-        if self.layout.ndim == 0:
-            raise TypeError("len() of a 0-d tensor")
-        return self.layout.shape[0]
-
-    def __iter__(self) -> Iterator[Tensor]:
-        if self.layout.ndim == 0:
-            raise TypeError("iteration over a 0-d tensor")
-        return (self[i] for i in range(self.layout.shape[0]))
-
     __hash__ = object.__hash__
-
-    def __repr__(self) -> str:
-        text = memory.as_text(self.array(), prefix="tensor(")
-        if self.layout.dtype not in (memory.get_default_dtype(), int64, bool_):
-            text += f", dtype={self.layout.dtype!r}"
-        if self.layout.numel == 0 and self.layout.shape != (0,):
-            text += f", size={self.layout.shape}"
-        if self.node is not None:
-            text += f", grad_fn={self.node!r}"
-        elif self.needs_grad:
-            text += ", requires_grad=True"
-        return f"tensor({text})"
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
-        if self.node is not None:
-            raise RuntimeError("only leaves can be deep-copied; detach() the tensor first")
-        copied = type(self).__new__(type(self))
-        memo[id(self)] = copied
-        fresh = self.detach().clone()
-        copied._set(fresh.storage, fresh.layout, fresh.offset)
-        copied.needs_grad = self.needs_grad
-        if self._grad is not None:
-            copied._grad = self._grad.detach().clone()
-        return copied
-
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        if self.node is not None:
-            raise RuntimeError("only leaves can be pickled; detach() the tensor first")
-        return rebuild, (type(self), self.array().copy(), self.needs_grad)
-
-
-def rebuild(cls: type[Tensor], array: Any, requires_grad: bool) -> Tensor:
-    """Make a pickled tensor again."""
-    self = cls.__new__(cls)
-    self._set(memory.adopt(array), memory.layout_of_array(array), 0)
-    self.needs_grad = requires_grad
-    return self
-
-
-class device:
-    """A place where tensors live. There is one, "cpu"; the class is here so that PyTorch's scripts read the same."""
-
-    def __init__(self, name: Any = "cpu") -> None:
-        kind = name.type if isinstance(name, device) else str(name).partition(":")[0]
-        if kind != "cpu":
-            raise RuntimeError(f"device {name!r} does not exist here; the only one is 'cpu'")
-        self.type, self.index = "cpu", None
-
-    def __repr__(self) -> str:
-        return "device(type='cpu')"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, device) or other == "cpu"
-
-    def __hash__(self) -> int:
-        return hash(self.type)
 
 
 _new = Tensor.__new__

@@ -117,12 +117,16 @@ class Program:
 
 
 def holds_nan(tensor: Any) -> bool:
-    return bool(tensor.layout.dtype.is_floating_point and (array := tensor.array()) is not None and (array != array).any())
+    """Whether a tensor of floats has a NaN in it."""
+    if not tensor.layout.dtype.is_floating_point:
+        return False
+    array = tensor.array()
+    return bool((array != array).any())
 
 
 def program(steps: Sequence[Any]) -> Program:
     """The steps of a tape as the current backend runs them."""
-    return getattr(_current, "Program", Program)(steps)  # type: ignore[no-any-return]
+    return getattr(_current, "Program", Program)(steps)
 
 
 def start() -> None:
@@ -135,4 +139,3 @@ def start() -> None:
             raise RuntimeError(f"TG_BACKEND={wanted}: {error}") from None
     elif why_not("c") is None:
         use("c")
-

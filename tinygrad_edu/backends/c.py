@@ -149,7 +149,11 @@ class Program(backends.Program):
 
     def run_checked(self) -> int:
         for first, end, tape in self.stretches:
-            bad = backends.Program(self.steps[first:end]).run_checked() if tape is None else lib.tg_tape_run_checked(tape, 0)
+            bad = (
+                backends.Program(self.steps[first:end]).run_checked()
+                if tape is None
+                else lib.tg_tape_run_checked(tape, 0)
+            )
             if bad >= 0:
                 return int(first + bad)
         return -1
