@@ -28,7 +28,7 @@
 #define GEMM_K 384
 #elif defined(__aarch64__)
 #define GEMM_BYTES 16
-#define GEMM_ROWS 8
+#define GEMM_ROWS 6
 #define GEMM_VECS 3
 #define GEMM_K 384
 #else
@@ -55,6 +55,12 @@
 #define GEMM_FEW_COLS 32
 #define GEMM_FEW_ROWS 8
 
+/* A loop of a few constant turns, over arrays that must end up in registers. */
+#ifdef __clang__
+#define GEMM_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define GEMM_UNROLL _Pragma("GCC unroll 16")
+#endif
 #define GEMM_INLINE static inline __attribute__((always_inline))
 #define GEMM_UP(x, to) (((x) + (to) - 1) / (to) * (to))
 
@@ -69,24 +75,27 @@ typedef real gemm_quad __attribute__((vector_size(4 * sizeof(real)), aligned(siz
 GEMM_INLINE void gemm_tile(int rows, int vecs, int64_t k, const real *a, int64_t ars, int64_t acs, const real *b,
                            int64_t brs, real *c, int64_t crs, int add) {
     gemm_vec sum[GEMM_ROWS][GEMM_VECS];
-#pragma GCC unroll 16
-    for (int i = 0; i < rows; i++)
-#pragma GCC unroll 4
+    GEMM_UNROLL
+    for (int i = 0; i < rows; i++) {
+        GEMM_UNROLL
         for (int j = 0; j < vecs; j++)
             sum[i][j] = add ? (gemm_vec) * (const gemm_loose *)(c + i * crs + j * GEMM_LANES) : (gemm_vec){0};
+    }
     for (int64_t p = 0; p < k; p++, a += acs, b += brs) {
         gemm_vec bv[GEMM_VECS];
-#pragma GCC unroll 4
+        GEMM_UNROLL
         for (int j = 0; j < vecs; j++) bv[j] = *(const gemm_loose *)(b + j * GEMM_LANES);
-#pragma GCC unroll 16
-        for (int i = 0; i < rows; i++)
-#pragma GCC unroll 4
+        GEMM_UNROLL
+        for (int i = 0; i < rows; i++) {
+            GEMM_UNROLL
             for (int j = 0; j < vecs; j++) sum[i][j] += a[i * ars] * bv[j];
+        }
     }
-#pragma GCC unroll 16
-    for (int i = 0; i < rows; i++)
-#pragma GCC unroll 4
+    GEMM_UNROLL
+    for (int i = 0; i < rows; i++) {
+        GEMM_UNROLL
         for (int j = 0; j < vecs; j++) *(gemm_loose *)(c + i * crs + j * GEMM_LANES) = sum[i][j];
+    }
 }
 
 typedef void gemm_tile_fn(int64_t k, const real *a, int64_t ars, int64_t acs, const real *b, int64_t brs, real *c,
@@ -106,11 +115,8 @@ typedef void gemm_tile_fn(int64_t k, const real *a, int64_t ars, int64_t acs, co
 #define GEMM_NAMES(r) {gemm_tile_##r##_1, gemm_tile_##r##_2, gemm_tile_##r##_3},
 #endif
 #define GEMM_TO_6(X) X(1) X(2) X(3) X(4) X(5) X(6)
-#define GEMM_TO_8(X) GEMM_TO_6(X) X(7) X(8)
 #if GEMM_ROWS == 14
-#define GEMM_HEIGHTS(X) GEMM_TO_8(X) X(9) X(10) X(11) X(12) X(13) X(14)
-#elif GEMM_ROWS == 8
-#define GEMM_HEIGHTS(X) GEMM_TO_8(X)
+#define GEMM_HEIGHTS(X) GEMM_TO_6(X) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
 #else
 #define GEMM_HEIGHTS(X) GEMM_TO_6(X)
 #endif
@@ -158,15 +164,15 @@ static inline void gemm_pack(real *to, int64_t ld, int64_t width, int64_t k, con
 /* c[i] = sum over p of x[i * rs + p] * v[p], i < rows (a constant): in lanes, these halved, then the rest of k. */
 GEMM_INLINE void gemm_dots(int rows, int64_t k, const real *x, int64_t rs, const real *v, real *c) {
     gemm_vec sum[GEMM_DOTS];
-#pragma GCC unroll 8
+    GEMM_UNROLL
     for (int i = 0; i < rows; i++) sum[i] = (gemm_vec){0};
     int64_t p = 0;
     for (; p + GEMM_LANES <= k; p += GEMM_LANES) {
         gemm_vec vv = *(const gemm_loose *)(v + p);
-#pragma GCC unroll 8
+        GEMM_UNROLL
         for (int i = 0; i < rows; i++) sum[i] += *(const gemm_loose *)(x + i * rs + p) * vv;
     }
-#pragma GCC unroll 8
+    GEMM_UNROLL
     for (int i = 0; i < rows; i++) {
         real lane[GEMM_LANES];
         *(gemm_loose *)lane = sum[i];
