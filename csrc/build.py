@@ -32,6 +32,7 @@ FAMILIES = {
     "loss": FLOATS,
     "random": FLOATS,
     "update": FLOATS,
+    "batch": ("u8",),
 }
 
 # Flags of each instruction set, the plainest first. NEON is part of every 64-bit ARM.
@@ -51,7 +52,7 @@ FLAGS += ["-fwrapv", "-fno-math-errno", "-fno-trapping-math", "-fopenmp-simd"]
 WARNINGS = ["-Wall", "-Wextra"]
 
 # May a*b+c become one FMA? -std=c11 says no; it is asked for but where numbers must be the same on every machine.
-CONTRACT = {"random": "off"}
+CONTRACT = {"random": "off", "batch": "off"}
 
 
 class BuildError(Exception):

@@ -1,0 +1,78 @@
+"""Transforms of images: PyTorch's ToTensor, Normalize and Compose, for tensors of bytes.
+
+They run on one image, in Python. Where a transform is made of these only, `scaling_of` says so and a DataLoader has
+the batch assembled by one kernel instead. Augmentation is not here. Read next: ../ops/batch.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..dtypes import float32, uint8
+from ..ops.creation import tensor
+from ..tensor import Tensor
+
+Scaling = tuple[float, tuple[float, ...], tuple[float, ...]]  # (pixel * scale - mean) / std, by channel
+
+
+class ToTensor:
+    """An image of bytes, (height, width) or (channels, height, width), as float32 (channels, height, width) in 0..1."""
+
+    def __call__(self, image: Tensor) -> Tensor:
+        if not isinstance(image, Tensor) or image.dtype is not uint8 or image.ndim not in (2, 3):
+            given = f"{image.dtype} of shape {image.shape}" if isinstance(image, Tensor) else type(image).__name__
+            raise TypeError(f"ToTensor: expected a uint8 tensor (H, W) or (C, H, W), got {given}")
+        image = image if image.ndim == 3 else image.unsqueeze(0)
+        return image.to(float32) / 255
+
+    def __repr__(self) -> str:
+        return "ToTensor()"
+
+
+class Normalize:
+    """(image - mean) / std for a float image (channels, height, width); one number for all channels or one for each."""
+
+    def __init__(self, mean: float | Sequence[float], std: float | Sequence[float]) -> None:
+        self.mean, self.std = _numbers(mean), _numbers(std)
+        if 0.0 in self.std:
+            raise ValueError(f"Normalize: std {std} has a zero, so it would divide by zero")
+
+    def __call__(self, image: Tensor) -> Tensor:
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            if len(values) not in (1, image.shape[0]):
+                raise ValueError(f"Normalize: {len(values)} numbers in {name} for an image of shape {image.shape}")
+        columns = [tensor(v, dtype=image.dtype).reshape(-1, 1, 1) for v in (self.mean, self.std)]
+        return (image - columns[0]) / columns[1]
+
+    def __repr__(self) -> str:
+        return f"Normalize(mean={self.mean}, std={self.std})"
+
+
+class Compose:
+    """One transform after the other."""
+
+    def __init__(self, transforms: Sequence[Callable[[Any], Any]]) -> None:
+        self.transforms = list(transforms)
+
+    def __call__(self, image: Any) -> Any:
+        for transform in self.transforms:
+            image = transform(image)
+        return image
+
+    def __repr__(self) -> str:
+        return f"Compose({', '.join(map(repr, self.transforms))})"
+
+
+def _numbers(values: float | Sequence[float]) -> tuple[float, ...]:
+    return tuple(float(v) for v in values) if isinstance(values, Sequence) else (float(values),)
+
+
+def scaling_of(transform: Any) -> Scaling | None:
+    """The scale, mean and std that `transform` amounts to, or None when it is anything but ToTensor and Normalize."""
+    steps = transform.transforms if type(transform) is Compose else [transform]
+    if not steps or type(steps[0]) is not ToTensor or len(steps) > 2:
+        return None
+    if len(steps) == 1:
+        return 1 / 255, (0.0,), (1.0,)
+    return (1 / 255, steps[1].mean, steps[1].std) if type(steps[1]) is Normalize else None

@@ -1,0 +1,119 @@
+"""What the image data sets share: images and labels as two tensors, in torchvision's class form without PIL.
+
+A set names its files, its source and its classes; loading is two calls. Images stay uint8, and a transform made of
+ToTensor and Normalize runs as one kernel for a whole batch. Read next: fashion_mnist.py, then transforms.py.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..ops.batch import assemble
+from ..ops.creation import from_numpy
+from ..tensor import Tensor
+from ..utils.data.dataset import Dataset
+from .idx import read_idx
+from .resource import DatasetError, Resource, Source
+from .transforms import scaling_of
+
+
+class ImageDataset(Dataset[Any]):
+    """Images in memory with a label each.
+
+    data      uint8 (n, height, width) or (n, channels, height, width)
+    targets   int64 (n,)
+    """
+
+    classes: ClassVar[Sequence[str]]
+    data: Tensor
+    targets: Tensor
+
+    def __init__(
+        self,
+        root: str | os.PathLike[str] | None = None,
+        train: bool = True,
+        transform: Callable[[Any], Any] | None = None,
+        target_transform: Callable[[Any], Any] | None = None,
+        download: bool = False,
+    ) -> None:
+        """Load one part. root: where to look first and to download to (see Source.places for where else is looked).
+
+        transform gets one image, a uint8 tensor; target_transform one label, an int. Raises DatasetError (a
+        RuntimeError) when the files are not there, can't be downloaded or are damaged.
+        """
+        self.root, self.train, self.transform, self.target_transform = root, train, transform, target_transform
+        self.data, self.targets = self.load(root, train, download)
+
+    def load(self, root: str | os.PathLike[str] | None, train: bool, download: bool) -> tuple[Tensor, Tensor]:
+        """Images and labels of one part."""
+        raise NotImplementedError
+
+    @property
+    def class_to_idx(self) -> dict[str, int]:
+        """The label of each class name."""
+        return {name: i for i, name in enumerate(self.classes)}
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        n = len(self)
+        if not -n <= index < n:
+            raise IndexError(f"index {index} is out of range for {type(self).__name__} of {n} images")
+        image, target = self.data[index], int(self.targets[index])
+        if self.transform is not None:
+            image = self.transform(image)
+        return image, target if self.target_transform is None else self.target_transform(target)
+
+    def batch(self, indices: Tensor) -> list[Tensor] | None:
+        """The samples at `indices`, collated, in one kernel call each; None where a transform is Python's to run."""
+        if self.target_transform is not None:
+            return None
+        targets = self.targets.index_select(0, indices)
+        if self.transform is None:
+            return [self.data.index_select(0, indices), targets]
+        scaling = scaling_of(self.transform)
+        if scaling is None:
+            return None
+        images = self.data if self.data.ndim == 4 else self.data.unsqueeze(1)
+        return [assemble(images, indices, *scaling), targets]
+
+    def __repr__(self) -> str:
+        lines = [f"Dataset {type(self).__name__}", f"    Number of datapoints: {len(self)}"]
+        if self.root is not None:
+            lines.append(f"    Root location: {self.root}")
+        lines.append(f"    Split: {'Train' if self.train else 'Test'}")
+        if self.transform is not None:
+            lines.append(f"    Transform: {self.transform!r}")
+        return "\n".join(lines)
+
+
+class IdxDataset(ImageDataset):
+    """A set of MNIST's form: four IDX files, images and labels for each of the two parts."""
+
+    source: ClassVar[Source]
+    resources: ClassVar[dict[bool, tuple[Resource, Resource]]]  # of the training part (True) and the test part (False)
+
+    def load(self, root: str | os.PathLike[str] | None, train: bool, download: bool) -> tuple[Tensor, Tensor]:
+        """Find (or download) the two files and read them."""
+        arrays = []
+        for resource, ndim in zip(self.resources[bool(train)], (3, 1), strict=True):
+            data = self.source.load(resource, root, download)
+            try:
+                array = read_idx(data, resource.name)
+            except ValueError as error:
+                raise DatasetError(str(error)) from None
+            if array.ndim != ndim:
+                raise DatasetError(f"{resource.name} has {array.ndim} dimensions, expected {ndim}")
+            arrays.append(array)
+        images, labels = arrays
+        if len(images) != len(labels) or (len(labels) and int(labels.max()) >= len(self.classes)):
+            raise DatasetError(
+                f"{type(self).__name__}: {len(images)} images and {len(labels)} labels, expected as many, "
+                f"and labels from 0 to {len(self.classes) - 1}"
+            )
+        return from_numpy(images.copy()), from_numpy(labels.astype(np.int64))

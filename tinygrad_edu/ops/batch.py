@@ -1,0 +1,75 @@
+"""Batch assembly: gather images of bytes, scale and normalise them, in one pass over the batch.
+
+A batch made in Python, image by image, costs more than training a small network on it. The kernel is csrc/batch.c.
+Left out: a gradient (bytes have none) and augmentation. Read next: ../utils/data/loader.py, which calls it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..dtypes import dtype, float32, int64, uint8
+from ..op import Op, Spec
+from ..storage import Layout
+from ..tensor import Tensor
+
+
+def _shape(
+    images: Layout, indices: Layout, *, mean: tuple[float, ...], std: tuple[float, ...], **_: object
+) -> tuple[int, ...]:
+    if images.dtype is not uint8 or images.ndim < 1:
+        raise TypeError(f"assemble: images must be uint8 (n, ...), got {images.dtype} of shape {images.shape}")
+    if indices.dtype is not int64 or indices.ndim != 1:
+        raise TypeError(f"assemble: indices must be int64 (b,), got {indices.dtype} of shape {indices.shape}")
+    channels = max(len(mean), len(std))
+    if channels > 1 and (images.ndim < 2 or images.shape[1] != channels or {len(mean), len(std)} - {1, channels}):
+        raise RuntimeError(
+            f"assemble: {len(mean)} means and {len(std)} deviations do not fit the channels of images {images.shape}"
+        )
+    return (*indices.shape, *images.shape[1:])
+
+
+class Assemble(Op):
+    """The op: a pixel becomes pixel * a + b, in double precision; `factors` gives a and b."""
+
+    def c_arguments(self, spec: Spec) -> tuple[list[Layout], list[int], list[float]]:
+        """The node as csrc/batch.c wants it: how many pairs, then a and b of each."""
+        pairs = factors(**spec.attrs)
+        return [spec.layout, *spec.inputs], [len(pairs)], [x for pair in pairs for x in pair]
+
+
+def factors(
+    *, scale: float, mean: tuple[float, ...], std: tuple[float, ...], dtype: dtype
+) -> list[tuple[float, float]]:
+    """a = scale / std and b = -mean / std, for each channel, or once for all of them."""
+    n = max(len(mean), len(std))
+    return [(scale / s, -m / s) for m, s in zip(mean * (n // len(mean)), std * (n // len(std)), strict=True)]
+
+
+def _assemble(out, images, indices, *, scale, mean, std, dtype):  # type: ignore[no-untyped-def]
+    ab = np.array(factors(scale=scale, mean=mean, std=std, dtype=dtype))
+    a, b = ab.T.reshape(2, -1, *[1] * (images.ndim - 2)) if len(ab) > 1 else ab[0]
+    out[...] = images[indices] * a + b
+
+
+_op = Assemble(_assemble, _shape, lambda *_, dtype, **__: dtype, "assemble")
+
+
+def assemble(
+    images: Tensor,
+    indices: Tensor,
+    scale: float = 1 / 255,
+    mean: float | Sequence[float] = 0.0,
+    std: float | Sequence[float] = 1.0,
+    dtype: dtype = float32,
+) -> Tensor:
+    """(images[indices] * scale - mean) / std as floats, each rounded once.
+
+    images uint8 (n, ...), or (n, channels, ...) where mean or std is given for each channel; indices int64 (b,), from 0
+    to n - 1, which nobody checks: an index outside gives a row of NaN, or IndexError on the reference. Result (b, ...).
+    Raises TypeError and RuntimeError for tensors that do not fit.
+    """
+    means, stds = ((float(v),) if isinstance(v, (int, float)) else tuple(map(float, v)) for v in (mean, std))
+    return _op.apply(images, indices, scale=float(scale), mean=means, std=stds, dtype=dtype)
