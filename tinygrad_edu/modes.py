@@ -47,9 +47,7 @@ class Modes(threading.local):
 
     grad = True
     watchers: tuple[Watcher, ...] = ()
-    structure: ClassVar[list[int]] = [
-        0
-    ]  # shared by all threads: counts replaced parameters, train()/eval() and the like
+    structure: ClassVar[list[int]] = [0]  # of all threads: counts replaced parameters, train() and eval()
 
     def watch(self, watcher: Watcher) -> None:
         watching.append(watcher)

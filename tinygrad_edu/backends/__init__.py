@@ -130,7 +130,7 @@ def program(steps: Sequence[Any]) -> Program:
 
 
 def start() -> None:
-    """Make the backend current that TG_BACKEND names, else the fastest. Numba must be asked for: importing it is slow."""
+    """Make the backend current that TG_BACKEND names, else the fastest. Numba must be asked for: its import is slow."""
     wanted = os.environ.get("TG_BACKEND", "")
     if wanted:
         try:

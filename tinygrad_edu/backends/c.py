@@ -26,6 +26,7 @@ else:
 
 
 def unavailable() -> str | None:
+    """Why the core cannot be used, or None."""
     return _reason
 
 
@@ -67,6 +68,7 @@ def make_node(spec: Spec) -> Any | None:
 
 
 def prepare(spec: Spec) -> Callable[..., None] | None:
+    """A launcher for this signature, or None where the core has no kernel for it."""
     node = make_node(spec)
     if node is None:
         return None
@@ -162,3 +164,8 @@ class Program(backends.Program):
         super().bind(step, place, address)
         if self.nodes[step] is not None:
             self.nodes[step].args[place].data = ffi.cast("char *", address)
+
+
+def isa() -> str:
+    """The instruction set in use: "avx512", "avx2", "neon" or "baseline"."""
+    return ffi.string(lib.tg_isa_name()).decode()  # type: ignore[no-any-return]

@@ -17,6 +17,7 @@ def unavailable() -> None:
 
 
 def prepare(spec: Spec) -> Callable[..., None]:
+    """A launcher that runs the op's reference."""
     reference, attrs = spec.op.reference, spec.attrs
 
     def launch(out: Tensor, *inputs: Tensor) -> None:
