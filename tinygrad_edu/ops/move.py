@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import dtype
-from ..op import Op, Spec, UpdateOp, ViewOp
+from ..op import Op, Spec, ViewOp, update
 from ..storage import Layout, contiguous_strides
 from ..tensor import Tensor
 from .common import broadcast_shapes, same_shape
@@ -136,19 +136,20 @@ def _cast(out: Array, input: Array, *, dtype: dtype) -> None:
     np.copyto(out, input, casting="unsafe")
 
 
-def _copy_(target: Array, source: Array) -> None:
-    np.copyto(target, source, casting="unsafe")
-
-
 def _copied_shape(target: Layout, source: Layout) -> Ints:
     if broadcast_shapes("copy_", target.shape, source.shape) != target.shape:
         raise RuntimeError(f"copy_: a source of shape {source.shape} does not broadcast to the target's {target.shape}")
     return target.shape
 
 
+@update(_copied_shape)
+def copy_(target: Array, source: Array) -> None:
+    """target[...] = source, of any dtype."""
+    np.copyto(target, source, casting="unsafe")
+
+
 copy_op = Op(_copy, same_shape, name="copy")
 cast_op = Op(_cast, same_shape, lambda *_, dtype: dtype, "cast")
-copy_update = UpdateOp(_copy_, _copied_shape)  # any pair of dtypes, the source broadcast
 
 copy_op.vjps(input=lambda g: g)
 cast_op.vjps(input=lambda g, input_dtype: cast_op(g, dtype=input_dtype))
@@ -165,7 +166,7 @@ def contiguous(input: Tensor, memory_format: Any = None) -> Tensor:
 
 
 def write(target: Tensor, source: Tensor) -> Tensor:
-    """Write source, broadcast and converted, into target's memory: the update without the question of gradients."""
+    """Write source, broadcast and converted, into target's memory: copy_ without the question of gradients."""
     if source.storage is target.storage:
         source = copy_op(source)  # the two may overlap
-    return copy_update(target, source)
+    return copy_(target, source)

@@ -26,7 +26,7 @@ def _spec(op: ViewOp, input: Any, key: tuple[Any, ...], **attrs: Any) -> Spec:
     return spec
 
 
-def _sizes(args: tuple[Any, ...], name: str) -> Ints:
+def shape_of(args: tuple[Any, ...], name: str) -> Ints:
     """f(2, 3), f((2, 3)) and f([2, 3]) as (2, 3)."""
     if len(args) == 1 and isinstance(args[0], (tuple, list)):
         args = tuple(args[0])
@@ -57,7 +57,7 @@ def view(input: Tensor, *shape: Any) -> Tensor:
     try:
         spec = view_op.specs[input.layout, shape]
     except (KeyError, TypeError):
-        fitted = _fitted(_sizes(shape, "view"), input.layout.numel, "view")
+        fitted = _fitted(shape_of(shape, "view"), input.layout.numel, "view")
         spec = _spec(view_op, input, (shape,), shape=fitted)
     return view_op.run(spec, (input,))
 
@@ -72,7 +72,7 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
     try:
         spec = view_op.specs[input.layout, shape]
     except (KeyError, TypeError):
-        fitted = _fitted(_sizes(shape, "reshape"), input.layout.numel, "reshape")
+        fitted = _fitted(shape_of(shape, "reshape"), input.layout.numel, "reshape")
         if view_strides(input.layout, fitted) is None:
             input = copy_op(input)
         spec = _spec(view_op, input, (shape,), shape=fitted)
@@ -105,7 +105,7 @@ def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
         raise RuntimeError("unflatten: a 0-d tensor has no dimension to divide")
     dim = normal_dim(dim, len(shape), "unflatten")
     return reshape(
-        input, shape[:dim] + _fitted(_sizes((sizes,), "unflatten"), shape[dim], "unflatten") + shape[dim + 1 :]
+        input, shape[:dim] + _fitted(shape_of((sizes,), "unflatten"), shape[dim], "unflatten") + shape[dim + 1 :]
     )
 
 
@@ -139,7 +139,7 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
         spec = permute_op.specs[input.layout, dims]
     except (KeyError, TypeError):
         n = input.layout.ndim
-        order = tuple([normal_dim(d, n, "permute") for d in _sizes(dims, "permute")])
+        order = tuple([normal_dim(d, n, "permute") for d in shape_of(dims, "permute")])
         if sorted(order) != list(range(n)):
             raise RuntimeError(
                 f"permute: {order} does not name each of the {n} dimensions of the tensor once"
@@ -173,8 +173,8 @@ swapdims = swapaxes
 def movedim(input: Tensor, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
     """The dimensions in `source` moved to the places in `destination`; the others keep their order."""
     n = input.layout.ndim
-    sources = [normal_dim(d, n, "movedim") for d in _sizes((source,), "movedim")]
-    places = [normal_dim(d, n, "movedim") for d in _sizes((destination,), "movedim")]
+    sources = [normal_dim(d, n, "movedim") for d in shape_of((source,), "movedim")]
+    places = [normal_dim(d, n, "movedim") for d in shape_of((destination,), "movedim")]
     if len(sources) != len(places) or len(set(sources)) != len(sources) or len(set(places)) != len(places):
         raise RuntimeError(
             f"movedim: source {source} and destination {destination} must be as many distinct dimensions"
@@ -217,7 +217,7 @@ def expand(input: Tensor, *size: Any) -> Tensor:
     try:
         spec = expand_op.specs[input.layout, size]
     except (KeyError, TypeError):
-        wanted, shape = _sizes(size, "expand"), input.layout.shape
+        wanted, shape = shape_of(size, "expand"), input.layout.shape
         new = len(wanted) - len(shape)
         padded = (None,) * new + shape
         if new < 0 or any(n == -1 and m is None for n, m in zip(wanted, padded, strict=True)):

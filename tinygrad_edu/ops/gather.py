@@ -1,0 +1,411 @@
+"""Reading and writing at positions that a tensor holds: gather, index_select, scatter and what is made of them.
+
+Each op that reads has one that adds into zeros as its gradient, and the other way round. Positions are int64. Outside
+of a recorded step they are checked here, in Python, and a wrong one raises IndexError with value, dimension and size; a
+kernel must be safe with any number, for a replayed step checks nothing: it counts a negative one from the end, then
+clamps it to the ends (`bounded`). Left out: scatter_reduce, put_. Read next: index.py, x[...].
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .. import storage as memory
+from ..dtypes import bool_, int64
+from ..modes import modes
+from ..op import Op, update
+from ..storage import Layout
+from ..tensor import Tensor
+from .common import as_tensor, broadcast_shapes, constant, normal_dim
+from .compare import eq, where
+from .move import Array, Ints, cast_op
+from .views import expand, narrow, reshape, unsqueeze
+
+
+def bounded(index: Array, n: int) -> Array:
+    """Positions from 0 to n - 1 of any numbers: negative ones count from the end, then what is outside is clamped."""
+    return np.clip(np.where(index < 0, index + n, index), 0, n - 1)
+
+
+def _at(index: Array, dim: int, n: int) -> tuple[Array, ...]:
+    """The positions that gather and scatter mean, as NumPy wants them: index along dim, its own place elsewhere."""
+    grid: list[Array] = list(np.indices(index.shape, sparse=True))
+    grid[dim] = bounded(index, n)
+    return tuple(grid)
+
+
+def _rows(index: Array, dim: int, n: int) -> tuple[Any, ...]:
+    return (*[slice(None)] * dim, bounded(index, n))
+
+
+# Along one dimension, whole rows: index is (k,)
+
+
+def _resized(x: Layout, dim: int, n: int) -> Ints:
+    return (*x.shape[:dim], n, *x.shape[dim + 1 :])
+
+
+def _nothing_to_read(name: str, x: Layout, index: Layout, dim: int) -> None:
+    if index.numel and not x.shape[dim]:
+        raise IndexError(f"{name}: {index.numel} positions in dimension {dim} of shape {x.shape}, which has no element")
+
+
+def _index_select_shape(input: Layout, index: Layout, *, dim: int) -> Ints:
+    if index.ndim != 1:
+        raise IndexError(f"index_select: the index must have one dimension, got shape {index.shape}")
+    _nothing_to_read("index_select", input, index, dim)
+    return _resized(input, dim, index.numel)
+
+
+def _index_select(out: Array, input: Array, index: Array, *, dim: int) -> None:
+    if out.size:
+        np.take(input, bounded(index, input.shape[dim]), dim, out, mode="clip")  # "raise" would copy out
+
+
+def _index_add_zeros(out: Array, g: Array, index: Array, *, dim: int, size: int) -> None:
+    """out = 0; out[:, index] += g, the index in dimension dim."""
+    out.fill(0)
+    if g.size:
+        np.add.at(out, _rows(index, dim, size), g)
+
+
+index_select_op = Op(_index_select, _index_select_shape, name="index_select")
+index_add_zeros = Op(_index_add_zeros, lambda g, index, *, dim, size: _resized(g, dim, size), name="index_add_zeros")
+
+index_select_op.vjps(
+    input=lambda g, index, input_shape, dim: index_add_zeros(g, index, dim=dim, size=input_shape[dim]), index=None
+)
+index_add_zeros.vjps(g=lambda g, index, dim: index_select_op(g, index, dim=dim), index=None)
+
+
+def _rows_fit(name: str) -> Any:
+    def shape(target: Layout, index: Layout, source: Layout, *, dim: int) -> Ints:
+        if index.ndim != 1 or source.shape != _resized(target, dim, index.numel):
+            raise RuntimeError(
+                f"{name}: for an index of shape {index.shape} in dimension {dim} of shape {target.shape}, "
+                f"the source must have shape {_resized(target, dim, index.numel)}, got {source.shape}"
+            )
+        if source.dtype is not target.dtype:
+            raise RuntimeError(f"{name}: source of {source.dtype} for a tensor of {target.dtype}")
+        _nothing_to_read(name, target, index, dim)
+        return target.shape
+
+    return shape
+
+
+def _index_copy(out: Array, input: Array, index: Array, source: Array, *, dim: int) -> None:
+    """out = input; out[:, index] = source, the index in dimension dim; the last of repeated positions wins."""
+    out[...] = input
+    if source.size:
+        out[_rows(index, dim, out.shape[dim])] = source
+
+
+@update(_rows_fit("index_copy_"))
+def index_copy_(target: Array, index: Array, source: Array, *, dim: int) -> None:
+    """target[:, index] = source, the index in dimension dim."""
+    if source.size:
+        target[_rows(index, dim, target.shape[dim])] = source
+
+
+@update(_rows_fit("index_add_"))
+def index_add_(target: Array, index: Array, source: Array, *, dim: int) -> None:
+    """target[:, index] += source, the index in dimension dim; repeats add up."""
+    if source.size:
+        np.add.at(target, _rows(index, dim, target.shape[dim]), source)
+
+
+index_copy_op = Op(_index_copy, _rows_fit("index_copy"), name="index_copy")
+
+index_copy_op.vjps(
+    input=lambda g, index, source_shape, dim: index_copy_op(g, index, zero(g, source_shape), dim=dim),
+    index=None,
+    source=lambda g, index, dim: index_select_op(g, index, dim=dim),
+)
+
+
+def zero(like: Tensor, shape: Ints) -> Tensor:
+    """Zeros of a shape without memory of their own."""
+    return expand(constant(0, like.layout.dtype), shape)
+
+
+# Along one dimension, element by element: index has the result's shape
+
+
+def _gather_shape(input: Layout, index: Layout, *, dim: int) -> Ints:
+    _covers("gather", input.shape, index.shape, dim)
+    _nothing_to_read("gather", input, index, dim)
+    return index.shape
+
+
+def _covers(name: str, shape: Ints, index: Ints, dim: int) -> None:
+    if len(shape) != len(index):
+        raise RuntimeError(f"{name}: the index must have as many dimensions as the input; got {index} and {shape}")
+    for d, (n, m) in enumerate(zip(shape, index, strict=True)):
+        if d != dim and m > n:
+            raise RuntimeError(
+                f"{name}: an index of shape {index} does not fit an input of shape {shape}: "
+                f"size {m} exceeds {n} at dimension {d}"
+            )
+
+
+def _gather(out: Array, input: Array, index: Array, *, dim: int) -> None:
+    if out.size:
+        out[...] = input[_at(index, dim, input.shape[dim])]
+
+
+def _gather_grad(out: Array, g: Array, index: Array, *, dim: int, shape: Ints) -> None:
+    """out = 0; out[..., index[i...], ...] += g[i...]"""
+    out.fill(0)
+    if g.size:
+        np.add.at(out, _at(index, dim, shape[dim]), g)
+
+
+def _scatter_shape(input: Layout, index: Layout, source: Layout, *, dim: int) -> Ints:
+    _covers("scatter", input.shape, index.shape, dim)
+    _nothing_to_read("scatter", input, index, dim)
+    return input.shape
+
+
+def _scatter(out: Array, input: Array, index: Array, source: Array, *, dim: int) -> None:
+    out[...] = input
+    if index.size:
+        out[_at(index, dim, input.shape[dim])] = source
+
+
+gather_op = Op(_gather, _gather_shape, name="gather")
+gather_grad = Op(_gather_grad, lambda g, index, *, shape, **_: shape, name="gather_grad")
+scatter_op = Op(_scatter, _scatter_shape, name="scatter")  # index and source have one shape
+
+gather_op.vjps(input=lambda g, index, input_shape, dim: gather_grad(g, index, dim=dim, shape=input_shape), index=None)
+gather_grad.vjps(g=lambda g, index, dim: gather_op(g, index, dim=dim), index=None)
+scatter_op.vjps(
+    input=lambda g, index, dim: scatter_op(g, index, zero(g, index.layout.shape), dim=dim),
+    index=None,
+    source=lambda g, index, dim: gather_op(g, index, dim=dim),
+)
+
+
+# What users call
+
+
+def positions(index: Any, name: str) -> Tensor:
+    """An index as an int64 tensor. Raises TypeError for what holds no integers."""
+    index = as_tensor(index, name)
+    d = index.layout.dtype
+    if d.is_floating_point or d is bool_:
+        raise TypeError(f"{name}: the index must hold integers, got {d}")
+    return index if d is int64 else cast_op(index, dtype=int64)
+
+
+def check_positions(index: Tensor, n: int, dim: int, name: str, lowest: int = 0) -> None:
+    """Raise IndexError for a position outside lowest to n - 1. While a step is recorded values can't be looked at."""
+    if index.layout.numel == 0 or (modes.watchers and modes.recording):
+        return
+    values = index.array()
+    low, high = int(values.min()), int(values.max())
+    if low < lowest or high >= n:
+        wrong = low if low < lowest else high
+        raise IndexError(f"{name}: index {wrong} is out of range for dimension {dim} of size {n}")
+
+
+def _dimensional(x: Tensor) -> Tensor:
+    """A 0-d tensor as (1,): most functions here take both."""
+    return x if x.layout.ndim else unsqueeze(x, 0)
+
+
+def _prepared(name: str, input: Tensor, dim: int, index: Any) -> tuple[Tensor, int, Tensor]:
+    x, i = _dimensional(input), _dimensional(positions(index, name))
+    d = normal_dim(dim, input.layout.ndim, name)
+    check_positions(i, x.layout.shape[d], d, name)
+    return x, d, i
+
+
+def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
+    """out[i][j] = input[index[i][j]][j] for dim 0, and alike for others; the result has the shape of index.
+
+    Raises IndexError for a position outside the dimension, RuntimeError where index is larger elsewhere than input."""
+    x, d, i = _prepared("gather", input, dim, index)
+    return reshape(gather_op(x, i, dim=d), index.layout.shape)
+
+
+def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
+    """As gather, input and indices broadcast against each other but for dim; None: both seen as one dimension."""
+    if dim is None:
+        return gather(reshape(input, -1), 0, reshape(indices, -1))
+    d = normal_dim(dim, input.layout.ndim, "take_along_dim")
+    a, b = list(input.layout.shape), list(indices.layout.shape)
+    if len(a) != len(b):
+        raise RuntimeError(f"take_along_dim: input and indices need as many dimensions; got shapes {a} and {b}")
+    for k in range(len(a)):
+        if k != d:
+            a[k] = b[k] = b[k] if a[k] == 1 else a[k]
+    return gather(expand(input, a), d, expand(indices, b))
+
+
+def scatter(input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None) -> Tensor:
+    """A copy with out[index[i][j]][j] = src[i][j] for dim 0, and alike for others; src may be a number.
+
+    With repeated positions any may win, and the gradient for src is right only without them. Raises as gather."""
+    x, d, i = _prepared("scatter", input, dim, index)
+    return reshape(scatter_op(x, i, _source("scatter", x, i, value if src is None else src), dim=d), input.layout.shape)
+
+
+def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
+    """input with src[i][j] added at [index[i][j]][j] for dim 0, and alike for others. Raises as gather."""
+    x, d, i = _prepared("scatter_add", input, dim, index)
+    shape = x.layout.shape
+    _covers("scatter_add", shape, i.layout.shape, d)
+    added = gather_grad(_source("scatter_add", x, i, src), i, dim=d, shape=shape)
+    return input + reshape(added, input.layout.shape)
+
+
+def _source(name: str, x: Tensor, index: Tensor, src: Any) -> Tensor:
+    """src as the tensor of index's shape that is written."""
+    if not isinstance(src, Tensor):
+        return expand(constant(src, x.layout.dtype), index.layout.shape)
+    if src.layout.dtype is not x.layout.dtype:
+        raise RuntimeError(f"{name}: src of {src.layout.dtype} for an input of {x.layout.dtype}")
+    src = _dimensional(src)
+    _covers(name, src.layout.shape, index.layout.shape, -1)
+    for d, n in enumerate(index.layout.shape):
+        if n != src.layout.shape[d]:
+            src = narrow(src, d, 0, n)
+    return src
+
+
+def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
+    """The rows (or columns, ...) at the positions in index, (k,): a tensor with size k in dimension dim.
+
+    Raises IndexError for a position outside the dimension."""
+    x, d, i = _prepared("index_select", input, dim, index)
+    out = index_select_op(x, i, dim=d)
+    return out if input.layout.ndim else reshape(out, ())
+
+
+def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
+    """input with alpha * source added at the positions in index, (k,); repeats add up."""
+    x, d, i = _prepared("index_add", input, dim, index)
+    s = _dimensional(source)
+    _rows_fit("index_add")(x.layout, i.layout, s.layout, dim=d)
+    added = index_add_zeros(s if alpha == 1 else s * alpha, i, dim=d, size=x.layout.shape[d])
+    return input + reshape(added, input.layout.shape)
+
+
+def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
+    """input with the rows of source at the positions in index, (k,)."""
+    x, d, i = _prepared("index_copy", input, dim, index)
+    return reshape(index_copy_op(x, i, _dimensional(source), dim=d), input.layout.shape)
+
+
+def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
+    """input with one value (a number or a 0-d tensor) at the positions in index, (k,)."""
+    x, d, i = _prepared("index_fill", input, dim, index)
+    source = expand(converted(value, x, "index_fill"), _resized(x.layout, d, i.layout.numel))
+    return reshape(index_copy_op(x, i, source, dim=d), input.layout.shape)
+
+
+def converted(value: Any, x: Tensor, name: str) -> Tensor:
+    """A value to be written into x, in x's dtype. Raises RuntimeError where a number does not survive that."""
+    d = x.layout.dtype
+    if isinstance(value, float) and not d.is_floating_point and value != math.floor(value):
+        raise RuntimeError(f"{name}: the value {value} can't be written into a tensor of {d}")
+    if isinstance(value, (bool, int, float)):
+        return constant(value, d)
+    value = as_tensor(value, name)
+    return value if value.layout.dtype is d else cast_op(value, dtype=d)
+
+
+def take(input: Tensor, index: Tensor) -> Tensor:
+    """The elements at positions (negative ones count from the end) in the input seen as one dimension."""
+    i = positions(index, "take")
+    n = input.layout.numel
+    check_positions(i, n, 0, "take", -n)
+    return reshape(index_select_op(reshape(input, n), reshape(i, i.layout.numel), dim=0), i.layout.shape)
+
+
+def embedding(weight: Tensor, indices: Tensor, padding_idx: int = -1) -> Tensor:
+    """Row indices[i...] of weight, (n, d), for each i: shape (*indices.shape, d). Row padding_idx gets no gradient.
+
+    Raises IndexError for an index outside 0 to n - 1."""
+    i = positions(indices, "embedding")
+    if weight.layout.ndim != 2:
+        raise RuntimeError(f"embedding: the weight must have 2 dimensions, got shape {weight.layout.shape}")
+    check_positions(i, weight.layout.shape[0], 0, "embedding")
+    rows = index_select_op(weight, reshape(i, i.layout.numel), dim=0)
+    rows = reshape(rows, (*i.layout.shape, weight.layout.shape[1]))
+    if padding_idx < 0 or not rows.needs_grad:
+        return rows
+    return where(unsqueeze(eq(i, padding_idx), -1), rows.detach(), rows)
+
+
+def _one_hot(out: Array, input: Array, *, num_classes: int) -> None:
+    np.equal(input[..., None], np.arange(num_classes), out=out, casting="unsafe")
+
+
+one_hot_op = Op(_one_hot, lambda input, *, num_classes: (*input.shape, num_classes), name="one_hot")
+
+
+def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
+    """int64 of shape (*tensor.shape, num_classes): 1 at the class in tensor, else 0; -1: as many as the largest needs.
+
+    Raises RuntimeError for a class below 0 or from num_classes on."""
+    if tensor.layout.dtype is not int64:
+        raise RuntimeError(f"one_hot: the classes must be int64, got {tensor.layout.dtype}")
+    if num_classes == -1:
+        modes.leaves_tape("one_hot() without num_classes")
+        if tensor.layout.numel == 0:
+            raise RuntimeError("one_hot: of an empty tensor, num_classes must be given")
+        num_classes = int(tensor.array().max()) + 1
+    if num_classes < 1:
+        raise RuntimeError(f"one_hot: num_classes must be positive, got {num_classes}")
+    try:
+        check_positions(tensor, num_classes, -1, "one_hot")
+    except IndexError as error:
+        raise RuntimeError(f"{error} (num_classes)") from None
+    return one_hot_op(tensor, num_classes=num_classes)
+
+
+# Masks
+
+
+def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
+    """The positions of elements that are not 0: int64 (k, ndim), or with as_tuple a tuple of ndim tensors (k,).
+
+    Their number depends on values, so a step that calls this can't be recorded (RuntimeError)."""
+    modes.leaves_tape("nonzero(), or indexing with a mask,")
+    found = np.argwhere(input.array())
+    if not as_tuple:
+        return Tensor.over(*memory.from_python(found, int64))
+    if input.layout.ndim == 0:
+        found = np.zeros((int(input.array() != 0), 1), np.int64)
+    return tuple([Tensor.over(*memory.from_python(column, int64)) for column in found.T])
+
+
+def argwhere(input: Tensor) -> Tensor:
+    """nonzero as one tensor, (k, ndim)."""
+    return nonzero(input)  # type: ignore[no-any-return]
+
+
+def _mask(mask: Any, name: str) -> Tensor:
+    mask = as_tensor(mask, name)
+    if mask.layout.dtype is not bool_:
+        raise RuntimeError(f"{name}: the mask must be bool, got {mask.layout.dtype}")
+    return mask
+
+
+def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
+    """input with one value (a number or a 0-d tensor) where the mask, which broadcasts, is true."""
+    filler = converted(value, input, "masked_fill")
+    if filler.layout.ndim:
+        raise RuntimeError(f"masked_fill: the value must be a number or a 0-d tensor, got shape {filler.layout.shape}")
+    return where(_mask(mask, "masked_fill"), filler, input)
+
+
+def masked_select(input: Tensor, mask: Tensor) -> Tensor:
+    """The elements where the mask is true, (k,); both broadcast. Not in a recorded step, as nonzero."""
+    shape = broadcast_shapes("masked_select", input.layout.shape, mask.layout.shape)
+    (at,) = nonzero(reshape(expand(_mask(mask, "masked_select"), shape), -1), as_tuple=True)
+    return index_select_op(reshape(expand(input, shape), -1), at, dim=0)

@@ -1,0 +1,345 @@
+"""Tensors put together, taken apart, repeated and rearranged: cat, split, repeat, flip, roll, pad, tril.
+
+Each moves elements and computes nothing, so each is linear and its gradient is another of them. Left out: PyTorch's
+limits on which dimensions reflect, replicate and circular can pad. Read next: gather.py.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from .. import storage as memory
+from ..dtypes import int64, promote_types
+from ..modes import modes
+from ..op import Op
+from ..storage import Layout
+from ..tensor import Tensor
+from .common import broadcast_shapes, normal_dim, normal_dims, same_shape
+from .gather import index_select_op, positions
+from .move import Array, Ints, cast_op, copy_op, place_op
+from .views import expand, narrow, reshape, select, shape_of, unsqueeze
+
+# The ops
+
+
+def _cat_shape(*inputs: Layout, dim: int) -> Ints:
+    first = inputs[0].shape
+    for k, x in enumerate(inputs):
+        if x.ndim != len(first) or any(n != m for d, (n, m) in enumerate(zip(x.shape, first, strict=True)) if d != dim):
+            raise RuntimeError(
+                f"cat: sizes may differ in dimension {dim} only, but input 0 has shape {first} and input {k} {x.shape}"
+            )
+    return (*first[:dim], sum(x.shape[dim] for x in inputs), *first[dim + 1 :])
+
+
+def _cat(out: Array, *inputs: Array, dim: int) -> None:
+    np.concatenate(inputs, dim, out=out)
+
+
+def _flip(out: Array, input: Array, *, dims: Ints) -> None:
+    out[...] = np.flip(input, dims)
+
+
+def _roll(out: Array, input: Array, *, shifts: Ints) -> None:
+    """One shift for each dimension, 0 to size - 1: out[(i + shift) % n] = input[i]."""
+    out[...] = np.roll(input, shifts, tuple(range(input.ndim)))
+
+
+def _tril(out: Array, input: Array, *, diagonal: int) -> None:
+    out[...] = np.tril(input, diagonal)
+
+
+def _triu(out: Array, input: Array, *, diagonal: int) -> None:
+    out[...] = np.triu(input, diagonal)
+
+
+def _matrices(name: str) -> Any:
+    def shape(input: Layout, *, diagonal: int) -> Ints:
+        if input.ndim < 2:
+            raise RuntimeError(f"{name}: expected 2 or more dimensions, got shape {input.shape}")
+        return input.shape
+
+    return shape
+
+
+cat_op = Op(_cat, _cat_shape, name="cat")
+flip_op = Op(_flip, same_shape, name="flip")
+roll_op = Op(_roll, same_shape, name="roll")
+tril_op = Op(_tril, _matrices("tril"), name="tril")
+triu_op = Op(_triu, _matrices("triu"), name="triu")
+
+cat_op.vjps(inputs=lambda g, i, shapes, dim: narrow(g, dim, sum(s[dim] for s in shapes[:i]), shapes[i][dim]))
+flip_op.vjps(input=lambda g, dims: flip_op(g, dims=dims))
+roll_op.vjps(
+    input=lambda g, input_shape, shifts: roll_op(
+        g, shifts=tuple([-s % max(n, 1) for s, n in zip(shifts, input_shape, strict=True)])
+    )
+)
+tril_op.vjps(input=lambda g, diagonal: tril_op(g, diagonal=diagonal))
+triu_op.vjps(input=lambda g, diagonal: triu_op(g, diagonal=diagonal))
+
+
+# Together
+
+
+def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """The tensors one after the other in dimension dim; dtypes are promoted. Empty tensors of shape (0,) fit anywhere.
+
+    Raises RuntimeError where another size differs."""
+    given = _tensors("cat", tensors)
+    if any(x.layout.ndim == 0 for x in given):
+        raise RuntimeError("cat: a 0-d tensor can't be concatenated; use stack()")
+    kept = [x for x in given if x.layout.shape != (0,)] or given[:1]
+    return cat_op(*_one_dtype(given, kept), dim=normal_dim(dim, kept[0].layout.ndim, "cat"))
+
+
+concat = concatenate = cat
+
+
+def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """Tensors of one shape side by side in a new dimension dim. Raises RuntimeError where shapes differ."""
+    given = _tensors("stack", tensors)
+    shapes = [x.layout.shape for x in given]
+    for k, shape in enumerate(shapes):
+        if shape != shapes[0]:
+            raise RuntimeError(f"stack: tensors must have one shape, but input 0 has {shapes[0]} and input {k} {shape}")
+    at = normal_dim(dim, len(shapes[0]) + 1, "stack")
+    return cat_op(*[unsqueeze(x, at) for x in _one_dtype(given, given)], dim=at)
+
+
+def _tensors(name: str, tensors: Sequence[Tensor]) -> list[Tensor]:
+    given = list(tensors)
+    if not given:
+        raise RuntimeError(f"{name}: expected at least one tensor")
+    for k, x in enumerate(given):
+        if not isinstance(x, Tensor):
+            raise TypeError(f"{name}: expected tensors, but element {k} is {type(x).__name__}")
+    return given
+
+
+def _one_dtype(given: list[Tensor], kept: list[Tensor]) -> list[Tensor]:
+    d = given[0].layout.dtype
+    for x in given:
+        d = promote_types(d, x.layout.dtype)
+    return [x if x.layout.dtype is d else cast_op(x, dtype=d) for x in kept]
+
+
+def hstack(tensors: Sequence[Tensor]) -> Tensor:
+    """Side by side: in dimension 1, or in dimension 0 for 1-d tensors."""
+    rows = [x if x.layout.ndim else unsqueeze(x, 0) for x in _tensors("hstack", tensors)]
+    return cat(rows, 0 if rows[0].layout.ndim == 1 else 1)
+
+
+def vstack(tensors: Sequence[Tensor]) -> Tensor:
+    """One below the other: in dimension 0, 1-d tensors as rows."""
+    return cat([reshape(x, 1, -1) if x.layout.ndim < 2 else x for x in _tensors("vstack", tensors)], 0)
+
+
+def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """The tensors as views of their common shape."""
+    shape = broadcast_shapes("broadcast_tensors", *[x.layout.shape for x in tensors])
+    return tuple([expand(x, shape) for x in tensors])
+
+
+def meshgrid(*tensors: Any, indexing: Literal["ij", "xy"] = "ij") -> tuple[Tensor, ...]:
+    """Grids of coordinates from 1-d tensors: grid k has the values of tensor k along dimension k ("xy": the first two
+    exchanged)."""
+    axes = list(tensors[0]) if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)) else list(tensors)
+    if indexing not in ("ij", "xy"):
+        raise RuntimeError(f"meshgrid: indexing must be 'ij' or 'xy', got {indexing!r}")
+    if any(x.layout.ndim > 1 for x in axes):
+        raise RuntimeError(f"meshgrid: expected tensors of 0 or 1 dimensions, got {[x.layout.shape for x in axes]}")
+    swapped = indexing == "xy" and len(axes) > 1
+    if swapped:
+        axes[:2] = axes[1::-1]
+    shape = tuple([x.layout.numel for x in axes])
+    grids = [expand(reshape(x, *[-1 if j == k else 1 for j in range(len(axes))]), shape) for k, x in enumerate(axes)]
+    if swapped:
+        grids = [g.transpose(0, 1) for g in grids]
+        grids[:2] = grids[1::-1]
+    return tuple(grids)
+
+
+# Apart: views
+
+
+def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
+    """Pieces of a size (the last may be smaller), or of the sizes listed, along dimension dim: views."""
+    if tensor.layout.ndim == 0:
+        raise RuntimeError("split: a 0-d tensor can't be split")
+    d = normal_dim(dim, tensor.layout.ndim, "split")
+    n = tensor.layout.shape[d]
+    if isinstance(split_size_or_sections, int):
+        size = split_size_or_sections
+        if size < 0 or (size == 0 and n):
+            raise RuntimeError(f"split: the size of a piece must be positive, got {size} for dimension {d} of size {n}")
+        sections = [min(size, n - at) for at in range(0, n, size)] if n else [0]
+    else:
+        sections = list(split_size_or_sections)
+        if sum(sections) != n or any(s < 0 for s in sections):
+            raise RuntimeError(f"split: the sections {sections} must add up to the size {n} of dimension {d}")
+    starts = np.cumsum([0, *sections]).tolist()
+    return tuple([narrow(tensor, d, at, size) for at, size in zip(starts, sections, strict=False)])
+
+
+def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
+    """At most that many pieces of one size (the last may be smaller) along dimension dim: views."""
+    if chunks < 1:
+        raise RuntimeError(f"chunk: the number of chunks must be positive, got {chunks}")
+    if input.layout.ndim == 0:
+        raise RuntimeError("chunk: a 0-d tensor can't be divided")
+    d = normal_dim(dim, input.layout.ndim, "chunk")
+    n = input.layout.shape[d]
+    return split(input, -(-n // chunks), d) if n else split(input, [0] * chunks, d)
+
+
+def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
+    """All slices along dimension dim, which they lack: views."""
+    if input.layout.ndim == 0:
+        raise RuntimeError("unbind: a 0-d tensor has no dimension to take apart")
+    d = normal_dim(dim, input.layout.ndim, "unbind")
+    return tuple([select(input, d, i) for i in range(input.layout.shape[d])])
+
+
+# Repeated
+
+
+def repeat(input: Tensor, *repeats: Any) -> Tensor:
+    """The whole tensor repeats[d] times along each dimension d, more of them than it has: new ones come in front."""
+    times = shape_of(repeats, "repeat")
+    new = len(times) - input.layout.ndim
+    if new < 0 or any(n < 0 for n in times):
+        raise RuntimeError(f"repeat: {times} must be a count for each dimension of shape {input.layout.shape}, or more")
+    sizes = (1,) * new + input.layout.shape
+    apart: list[int] = []
+    repeated: list[int] = []
+    for n, k in zip(sizes, times, strict=True):
+        apart += [n] if k == 1 else [1, n]
+        repeated += [n] if k == 1 else [k, n]
+    copied = copy_op(expand(reshape(input, apart), repeated))
+    return reshape(copied, [n * k for n, k in zip(sizes, times, strict=True)])
+
+
+def tile(input: Tensor, *dims: Any) -> Tensor:
+    """NumPy's repeat of whole tensors: as repeat, with missing counts in front being 1."""
+    times = shape_of(dims, "tile")
+    return repeat(input, (1,) * (input.layout.ndim - len(times)) + times)
+
+
+def repeat_interleave(input: Tensor, repeats: int | Tensor, dim: int | None = None) -> Tensor:
+    """Each element repeated on the spot along dimension dim (None: of the tensor seen as one dimension); repeats may
+    hold a count for each, which a recorded step can't look at."""
+    if dim is None:
+        input, dim = reshape(input, -1), 0
+    d = normal_dim(dim, input.layout.ndim, "repeat_interleave")
+    shape = input.layout.shape
+    if isinstance(repeats, int):
+        if repeats < 0:
+            raise RuntimeError(f"repeat_interleave: repeats must not be negative, got {repeats}")
+        apart = expand(unsqueeze(input, d + 1), (*shape[: d + 1], repeats, *shape[d + 1 :]))
+        return reshape(copy_op(apart), (*shape[:d], shape[d] * repeats, *shape[d + 1 :]))
+    counts = positions(repeats, "repeat_interleave")
+    if counts.layout.shape not in ((), (1,), (shape[d],)):
+        raise RuntimeError(f"repeat_interleave: {counts.layout.shape} counts for dimension {d} of size {shape[d]}")
+    modes.leaves_tape("repeat_interleave() with a tensor of counts")
+    times = np.broadcast_to(counts.array(), (shape[d],))
+    if times.size and times.min() < 0:
+        raise RuntimeError(f"repeat_interleave: repeats must not be negative, got {times.min()}")
+    return index_select_op(input, _constant_index(np.repeat(np.arange(shape[d]), times)), dim=d)
+
+
+def _constant_index(index: Array) -> Tensor:
+    return Tensor.over(*memory.from_python(index, int64))
+
+
+# Rearranged
+
+
+def flip(input: Tensor, *dims: Any) -> Tensor:
+    """The order of elements reversed along the dimensions named; a copy."""
+    named = shape_of(dims, "flip")
+    return flip_op(input, dims=normal_dims(named, input.layout.ndim, "flip") if named else ())
+
+
+def roll(input: Tensor, shifts: int | Sequence[int], dims: int | Sequence[int] | None = None) -> Tensor:
+    """Elements moved by shifts[k] along dims[k], round the end to the beginning; without dims, in the tensor seen as
+    one dimension."""
+    by = shape_of((shifts,), "roll")
+    if dims is None or dims == ():
+        if len(by) != 1:
+            raise RuntimeError(f"roll: {len(by)} shifts need as many dims")
+        n = input.layout.numel
+        return reshape(roll_op(reshape(input, n), shifts=(by[0] % max(n, 1),)), input.layout.shape)
+    along = [normal_dim(d, input.layout.ndim, "roll") for d in shape_of((dims,), "roll")]
+    if len(along) != len(by):
+        raise RuntimeError(f"roll: {len(by)} shifts for {len(along)} dims")
+    total = [0] * input.layout.ndim
+    for d, s in zip(along, by, strict=True):
+        total[d] = (total[d] + s) % max(input.layout.shape[d], 1)
+    return roll_op(input, shifts=tuple(total))
+
+
+def tril(input: Tensor, diagonal: int = 0) -> Tensor:
+    """The lower triangles of matrices, 0 above `diagonal` (0: the main one, positive above it)."""
+    return tril_op(input, diagonal=diagonal)
+
+
+def triu(input: Tensor, diagonal: int = 0) -> Tensor:
+    """The upper triangles of matrices, 0 below `diagonal`."""
+    return triu_op(input, diagonal=diagonal)
+
+
+def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Tensor:
+    """Elements added at both ends, (before, after) for the last dimension, then for the one before it, and so on.
+
+    mode: constant (`value`, default 0; negative counts cut off), reflect (mirrored, the end not repeated), replicate
+    (the end repeated), circular (from the other end). Raises RuntimeError for what does not fit, NotImplementedError
+    for another mode."""
+    counts = shape_of((pad,), "pad")
+    shape = input.layout.shape
+    if len(counts) % 2 or len(counts) > 2 * len(shape):
+        raise RuntimeError(f"pad: {counts} must be pairs, at most one for each dimension of shape {shape}")
+    pairs = [(len(shape) - 1 - k, counts[2 * k], counts[2 * k + 1]) for k in range(len(counts) // 2)]
+    if mode == "constant":
+        return _pad_constant(input, pairs, 0.0 if value is None else float(value))
+    if mode not in ("reflect", "replicate", "circular"):
+        raise NotImplementedError(f"pad: mode {mode!r} is none of constant, reflect, replicate, circular")
+    if value is not None and value != 0:
+        raise ValueError(f"pad: mode {mode!r} takes no value")
+    for d, before, after in pairs:
+        if before or after:
+            source = _source_positions(mode, shape[d], before, after, d)
+            input = index_select_op(input, _constant_index(source), dim=d)
+    return input
+
+
+def _pad_constant(input: Tensor, pairs: list[tuple[int, int, int]], value: float) -> Tensor:
+    shape, start = list(input.layout.shape), [0] * input.layout.ndim
+    for d, before, after in pairs:
+        n = shape[d]
+        if n + min(before, 0) + min(after, 0) < 0 or n + before + after < 0:
+            raise RuntimeError(f"pad: ({before}, {after}) would leave less than nothing of dimension {d} of size {n}")
+        if before < 0 or after < 0:
+            input = narrow(input, d, max(-before, 0), n + min(before, 0) + min(after, 0))
+        shape[d], start[d] = n + before + after, max(before, 0)
+    if tuple(shape) == input.layout.shape:
+        return copy_op(input)
+    n = len(shape)
+    return place_op(input, start=tuple(start), step=(1,) * n, axis=tuple(range(n)), shape=tuple(shape), value=value)
+
+
+def _source_positions(mode: str, n: int, before: int, after: int, dim: int) -> Array:
+    """For each element of the padded dimension, where it comes from."""
+    at = np.arange(-before, n + after)
+    most = {"reflect": n - 1, "replicate": math.inf if n else 0, "circular": n}[mode]
+    if max(before, after) > most or len(at) == 0:
+        raise RuntimeError(f"pad: mode {mode!r} can't pad dimension {dim} of size {n} by ({before}, {after})")
+    if mode == "replicate":
+        return at.clip(0, n - 1)
+    if mode == "circular":
+        return at % n
+    return (n - 1) - abs((n - 1) - abs(at))
