@@ -51,8 +51,9 @@ FLAGS = ["-std=c11", "-O3", "-fPIC", "-fvisibility=hidden", "-pthread"]
 FLAGS += ["-fwrapv", "-fno-math-errno", "-fno-trapping-math", "-fopenmp-simd"]
 WARNINGS = ["-Wall", "-Wextra"]
 
-# May a*b+c become one FMA? -std=c11 says no; it is asked for but where numbers must be the same on every machine.
-CONTRACT = {"random": "off", "batch": "off"}
+# May a*b+c become one FMA? -std=c11 says no; it is asked for but where numbers must be the same on every machine, or
+# the same in a loop's vectors and in its last elements.
+CONTRACT = {"random": "off", "batch": "off", "elementwise": "off"}
 
 
 class BuildError(Exception):

@@ -1,0 +1,308 @@
+/* elementwise.c: makes kernels of the table elementwise.def. The ops are there; here are the loops around them.
+ *
+ * An op has one inner loop over contiguous inputs, and where it is cheap two more for an input that is one number all
+ * along. Inputs of other strides, and rows too short to be worth a call, are first copied together, a block at a time.
+ * Left out on purpose: outputs with strides (they are always contiguous). Read next: loops.h, vecmath.h. */
+#include "loops.h"
+#include "vecmath.h"
+
+#define PIECE 16384  /* elements in a unit of what costs as much as memory */
+#define FEWER 4096   /* and of functions: about as long, 5 us */
+#define BLOCK 1024   /* elements that are copied together at a time: with three inputs and an output it stays in L1 */
+#define SHORT_ROW 24 /* below, copying rows together is faster than a call for each */
+
+/* What prepare leaves for run in node->plan. */
+typedef struct {
+    loops l;
+    int64_t total, piece;
+    int64_t blocks; /* run block by block, not row by row */
+    int64_t direct; /* of blocks: bit i is set where input i is contiguous and needs no copy */
+    int64_t form;
+} plan;
+_Static_assert(sizeof(plan) <= sizeof((tg_node *)0)->plan, "node->plan is too small");
+
+/* The strides of the two inputs along a row, in elements: 11 stands for "all inputs are contiguous". */
+enum { FORM_11, FORM_10, FORM_01 };
+
+/* One row, or as much of it as shall be done: n elements at `out` from n at each of `in`. */
+typedef void (*row_fn)(const tg_node *node, char *out, char *const *in, int64_t n, int form);
+
+static int plan_rows(tg_node *node, int64_t piece, int scalar_forms) {
+    plan *p = (plan *)node->plan;
+    int inputs = node->n_args - 1;
+    if (inputs > MAX_ARRAYS || !is_contiguous(&node->args[0])) return 1;
+    collapse(&p->l, &node->args[0], &node->args[1], inputs);
+    p->total = count_of(&node->args[0]);
+    p->piece = piece;
+    int64_t last = p->l.dims - 1, zeros = 0, others = 0;
+    for (int i = 0; i < inputs; i++) {
+        int64_t stride = p->l.stride[i][last], size = item_size(&node->args[i + 1]);
+        if (stride == 0) zeros |= 1 << i;
+        if (stride != 0 && stride != size) others = 1;
+        if (last == 0 && stride == size) p->direct |= 1 << i;
+        if (last > 0 && is_contiguous(&node->args[i + 1]) && count_of(&node->args[i + 1]) == p->total)
+            p->direct |= 1 << i;
+    }
+    if (!others && scalar_forms && inputs == 2 && zeros != 3)
+        p->form = zeros == 2 ? FORM_10 : zeros ? FORM_01 : FORM_11;
+    p->blocks = others || (zeros && p->form == FORM_11) || (last > 0 && p->l.shape[last] < SHORT_ROW);
+    if (p->blocks) {
+        p->form = FORM_11;
+        node->own_bytes = (int64_t)inputs * BLOCK * 8;
+    }
+    node->phases = 1;
+    node->units[0] = (p->total + piece - 1) / piece;
+    return 0;
+}
+
+static int row_prepare(tg_node *node) { return plan_rows(node, PIECE, 1); }
+#if TG_FLOATING
+static int function_prepare(tg_node *node) { return plan_rows(node, FEWER, 0); }
+#endif
+
+/* True + True is True: the byte of a bool is 0 or 1. */
+static void as_bools(char *out, int64_t n) {
+    for (int64_t i = 0; i < n; i++) out[i] = out[i] != 0;
+}
+
+/* Not inline: one walk for all ops, a call a row. */
+__attribute__((noinline)) static void walk(const tg_node *node, int64_t lo, int64_t hi, char *own, row_fn row) {
+    const plan *p = (const plan *)node->plan;
+    const int inputs = node->n_args - 1;
+    const int64_t start = lo * p->piece, end = TG_MIN(hi * p->piece, p->total), last = p->l.dims - 1;
+    const int64_t out_size = item_size(&node->args[0]);
+    char *out = node->args[0].data + start * out_size, *in[MAX_ARRAYS];
+    if (p->blocks) {
+        for (int64_t at = start, n; at < end; at += n) {
+            n = TG_MIN(BLOCK, end - at);
+            for (int i = 0; i < inputs; i++) {
+                const tg_array *a = &node->args[i + 1];
+                int64_t size = item_size(a);
+                if (p->direct >> i & 1) {
+                    in[i] = a->data + at * size;
+                } else {
+                    in[i] = own + i * BLOCK * 8;
+                    fetch(&p->l, i, a->data, at, n, size, in[i]);
+                }
+            }
+            row(node, out, in, n, FORM_11);
+            out += n * out_size;
+        }
+    } else {
+        int64_t at[TG_DIMS];
+        index_at(&p->l, start, at);
+        for (int i = 0; i < inputs; i++) {
+            in[i] = node->args[i + 1].data;
+            for (int64_t d = 0; d <= last; d++) in[i] += at[d] * p->l.stride[i][d];
+        }
+        for (int64_t left = end - start, n; left > 0; left -= n) {
+            n = TG_MIN(left, p->l.shape[last] - at[last]);
+            row(node, out, in, n, (int)p->form);
+            out += n * out_size;
+            for (int i = 0; i < inputs; i++) in[i] -= at[last] * p->l.stride[i][last];
+            at[last] = 0;
+            for (int64_t d = last - 1; d >= 0; d--) {
+                at[d]++;
+                for (int i = 0; i < inputs; i++) in[i] += p->l.stride[i][d];
+                if (at[d] < p->l.shape[d]) break;
+                for (int i = 0; i < inputs; i++) in[i] -= p->l.shape[d] * p->l.stride[i][d];
+                at[d] = 0;
+            }
+        }
+    }
+    if (TG_TYPE_IS == 5 && node->args[0].dtype == TG_BOOL) as_bools(node->args[0].data + start, end - start);
+}
+
+/* ---- what expressions call, beside vecmath.h ---- */
+
+#if TG_FLOATING
+
+static inline real floor_remainder(real x, real y) {
+    real r = REAL(fmod)(x, y);
+    return r == 0 ? REAL(copysign)(0, y) : (r < 0) != (y < 0) ? r + y : r;
+}
+
+/* The quotient rounded down, such that quotient * y + remainder gives x back; x / 0 is what division gives. */
+static inline real floor_quotient(real x, real y) {
+    if (y == 0) return x / y;
+    real r = REAL(fmod)(x, y), quotient = (x - r) / y;
+    if (r != 0 && (r < 0) != (y < 0)) quotient -= 1;
+    real down = REAL(floor)(quotient);
+    if (quotient == 0) return REAL(copysign)(0, x / y);
+    return quotient - down > (real)0.5 ? down + 1 : down;
+}
+
+static inline real power(real x, real y) { return y == 2 ? x * x : y == 1 ? x : REAL(pow)(x, y); }
+
+static inline real clamped(real x, double low, double high) {
+    real a = x < (real)low ? (real)low : x;
+    return a > (real)high ? (real)high : a;
+}
+
+static inline real vtan(real x) {
+#if TG_TYPE_IS == 1
+    int64_t k;
+    double r = quarter_turns(x, &k);
+    return x == 0 ? x : (real)(sin_or_cos(r, k) / sin_or_cos(r, k + 1));
+#else
+    return tan(x);
+#endif
+}
+
+/* log(1 + e^x), without e^x overflowing. */
+static inline real log_1_plus_exp(real x) { return (x > 0 ? x : 0) + vlog1p(vexp(-REAL(fabs)(x))); }
+
+static inline real silu_slope(real x) {
+    real s = vsigmoid(x);
+    return s * (1 + x * (1 - s));
+}
+
+#define SQRT_HALF ((real)0.70710678118654752440)
+#define DENSITY_AT_0 ((real)0.39894228040143267794) /* 1 / sqrt(2 pi): the normal distribution's */
+#define TANH_SCALE ((real)0.79788456080286535588)   /* sqrt(2 / pi); arXiv:1606.08415, section 2 */
+#define TANH_CUBE ((real)0.044715)
+
+/* What gelu multiplies x with: the normal distribution function, or its approximation by tanh. */
+static inline real normal_below(real x, int64_t by_tanh) {
+    real t = by_tanh ? vtanh(TANH_SCALE * (x + TANH_CUBE * x * x * x)) : verf(x * SQRT_HALF);
+    return (real)0.5 * (1 + t);
+}
+
+static inline real gelu_slope(real x, int64_t by_tanh) {
+    if (!by_tanh) return normal_below(x, 0) + x * (DENSITY_AT_0 * vexp((real)-0.5 * x * x));
+    real t = vtanh(TANH_SCALE * (x + TANH_CUBE * x * x * x)), inner = TANH_SCALE * (1 + 3 * TANH_CUBE * x * x);
+    return (real)0.5 * (1 + t) + (real)0.5 * x * (1 - t * t) * inner;
+}
+
+#else
+
+/* Division by 0 gives 0 as in NumPy, and the lowest number by -1 wraps: neither may trap. */
+static inline int64_t whole_quotient(int64_t x, int64_t y) { return y == 0 ? 0 : y == -1 ? -x : x / y; }
+
+static inline int64_t floor_quotient(int64_t x, int64_t y) {
+    int64_t quotient = whole_quotient(x, y);
+    return y != 0 && (x < 0) != (y < 0) && quotient * y != x ? quotient - 1 : quotient;
+}
+
+static inline int64_t floor_remainder(int64_t x, int64_t y) { return y == 0 ? 0 : x - floor_quotient(x, y) * y; }
+
+/* By squaring, wrapping. A negative power is 0 but for the bases 1 and -1. */
+static inline int64_t power(int64_t x, int64_t y) {
+    if (y < 0) return x == 1 ? 1 : x == -1 ? (y % 2 ? -1 : 1) : 0;
+    int64_t result = 1;
+    for (; y > 0; y >>= 1, x *= x)
+        if (y & 1) result *= x;
+    return result;
+}
+
+static inline real clamped(real x, double low, double high) {
+    real a = (double)x < low ? (real)low : x;
+    return (double)a > high ? (real)high : a;
+}
+
+#endif
+
+/* ---- the table's first reading: inner loops and kernels ---- */
+
+#define SIMD _Pragma("omp simd")
+
+/* A row's frame: the op's attributes, and each element in a local variable of the name that expressions use. */
+#define ROW(name, ...)                                                                              \
+    static void name##_row(const tg_node *node, char *out_, char *const *in, int64_t n, int form) { \
+        const real p = (real)node->floats[0], q = (real)node->floats[1];                            \
+        const int64_t flag = node->ints[0];                                                         \
+        (void)p, (void)q, (void)flag, (void)form;                                                   \
+        __VA_ARGS__                                                                                 \
+    }                                                                                               \
+    static void name##_run(const tg_node *node, int phase, int64_t lo, int64_t hi, char *own) {     \
+        (void)phase;                                                                                \
+        walk(node, lo, hi, own, name##_row);                                                        \
+    }
+
+#define LOOP(x_, y_, expression)           \
+    SIMD for (int64_t i = 0; i < n; i++) { \
+        const real x = x_, y = y_;         \
+        out[i] = (expression);             \
+    }
+
+#define ONE(name, type, expression)                                                                                  \
+    ROW(                                                                                                             \
+        name, type *out = (type *)out_; const real *xs = (const real *)in[0]; SIMD for (int64_t i = 0; i < n; i++) { \
+            const real x = xs[i];                                                                                    \
+            out[i] = (type)(expression);                                                                             \
+        })
+
+#define TWO(name, type, expression)                                                                      \
+    ROW(                                                                                                 \
+        name, type *out = (type *)out_; const real *xs = (const real *)in[0], *ys = (const real *)in[1]; \
+        if (form == FORM_10) {                                                                           \
+            const real same = *ys;                                                                       \
+            LOOP(xs[i], same, expression)                                                                \
+        } else if (form == FORM_01) {                                                                    \
+            const real same = *xs;                                                                       \
+            LOOP(same, ys[i], expression)                                                                \
+        } else LOOP(xs[i], ys[i], expression))
+
+#define UNARY(name, expression) ONE(name, real, expression)
+#define TEST(name, expression) ONE(name, uint8_t, expression)
+#define BINARY(name, expression) TWO(name, real, expression)
+#define COMPARE(name, expression) TWO(name, uint8_t, expression)
+#define FUNCTION(name, expression) ONE(name, real, expression)
+
+#define FUNCTION_BELOW(name, limit, expression, beyond)                                    \
+    ROW(                                                                                   \
+        name, real *out = (real *)out_; const real *xs = (const real *)in[0]; int far = 0; \
+        for (int64_t i = 0; i < n; i++) far |= REAL(fabs)(xs[i]) > limit; if (far) {       \
+            for (int64_t i = 0; i < n; i++) {                                              \
+                const real x = xs[i];                                                      \
+                out[i] = REAL(fabs)(x) > limit ? (beyond) : (expression);                  \
+            }                                                                              \
+        } else {                                                                           \
+            SIMD for (int64_t i = 0; i < n; i++) {                                         \
+                const real x = xs[i];                                                      \
+                out[i] = (expression);                                                     \
+            }                                                                              \
+        })
+
+#define GRADIENT(name, expression)                                                                       \
+    ROW(                                                                                                 \
+        name, real *out = (real *)out_; const real *gs = (const real *)in[0], *xs = (const real *)in[1]; \
+        SIMD for (int64_t i = 0; i < n; i++) {                                                           \
+            const real g = gs[i], x = xs[i];                                                             \
+            out[i] = (expression);                                                                       \
+        })
+
+#define CHOICE(name, expression)                                                                                \
+    ROW(                                                                                                        \
+        name, real *out = (real *)out_; const uint8_t *cs = (const uint8_t *)in[0];                             \
+        const real *xs = (const real *)in[1], *ys = (const real *)in[2]; SIMD for (int64_t i = 0; i < n; i++) { \
+            const uint8_t c = cs[i];                                                                            \
+            const real x = xs[i], y = ys[i];                                                                    \
+            out[i] = (expression);                                                                              \
+        })
+
+#include "elementwise.def"
+
+/* ---- its second: the list of kernels ---- */
+
+#undef UNARY
+#undef TEST
+#undef BINARY
+#undef COMPARE
+#undef FUNCTION
+#undef FUNCTION_BELOW
+#undef GRADIENT
+#undef CHOICE
+#define UNARY(name, expression) {#name, row_prepare, name##_run},
+#define TEST UNARY
+#define BINARY UNARY
+#define COMPARE UNARY
+#define CHOICE UNARY
+#define FUNCTION(name, expression) {#name, function_prepare, name##_run},
+#define FUNCTION_BELOW(name, limit, expression, beyond) {#name, function_prepare, name##_run},
+#define GRADIENT FUNCTION
+
+TG_TABLE(elementwise) = {
+#include "elementwise.def"
+    {0},
+};

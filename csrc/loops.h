@@ -1,0 +1,117 @@
+/* loops.h: walking several arrays of one shape together, in as few loops as their strides allow.
+ *
+ * collapse drops dimensions of size 1 and joins neighbours that lie in memory as one; fetch reads a stretch of a
+ * strided array, in logical order, into contiguous memory. Strides are in bytes here, so that one walk serves all
+ * types. Left out on purpose: reordering of dimensions, since outputs are contiguous and set the order. Read next:
+ * elementwise.c. */
+#ifndef TG_LOOPS_H
+#define TG_LOOPS_H
+
+#include "kernel.h"
+
+#define MAX_ARRAYS 3
+
+typedef struct {
+    int64_t dims; /* at least 1 */
+    int64_t shape[TG_DIMS], stride[MAX_ARRAYS][TG_DIMS];
+} loops;
+
+static inline int64_t item_size(const tg_array *a) {
+    return a->dtype == TG_F64 || a->dtype == TG_I64 ? 8 : a->dtype == TG_F32 || a->dtype == TG_I32 ? 4 : 1;
+}
+
+static inline int64_t count_of(const tg_array *a) {
+    int64_t n = 1;
+    for (int d = 0; d < a->ndim; d++) n *= a->shape[d];
+    return n;
+}
+
+static inline int is_contiguous(const tg_array *a) {
+    int64_t expected = 1;
+    if (count_of(a) == 0) return 1;
+    for (int d = a->ndim - 1; d >= 0; expected *= a->shape[d--])
+        if (a->shape[d] != 1 && a->stride[d] != expected) return 0;
+    return 1;
+}
+
+/* The loops over `n` arrays, each broadcast to the shape of `whole` (dimensions counted from the last one). */
+static inline void collapse(loops *l, const tg_array *whole, const tg_array *arrays, int n) {
+    int64_t shape[TG_DIMS], stride[MAX_ARRAYS][TG_DIMS]; /* innermost first */
+    int64_t dims = 0;
+    for (int back = 1; back <= whole->ndim; back++) {
+        int64_t size = whole->shape[whole->ndim - back], joined = dims > 0;
+        if (size == 1) continue;
+        for (int i = 0; i < n; i++) {
+            const tg_array *a = &arrays[i];
+            int d = a->ndim - back;
+            stride[i][dims] = d < 0 || a->shape[d] == 1 ? 0 : a->stride[d] * item_size(a);
+            joined = joined && stride[i][dims] == stride[i][dims - 1] * shape[dims - 1];
+        }
+        if (joined)
+            shape[dims - 1] *= size;
+        else
+            shape[dims++] = size;
+    }
+    if (dims == 0) {
+        shape[0] = dims = 1;
+        for (int i = 0; i < n; i++) stride[i][0] = item_size(&arrays[i]);
+    }
+    l->dims = dims;
+    for (int64_t d = 0; d < dims; d++) {
+        l->shape[d] = shape[dims - 1 - d];
+        for (int i = 0; i < n; i++) l->stride[i][d] = stride[i][dims - 1 - d];
+    }
+}
+
+/* Split a position in logical order into an index for each dimension. */
+static inline void index_at(const loops *l, int64_t position, int64_t *at) {
+    for (int64_t d = l->dims - 1; d >= 0; d--) {
+        at[d] = position % l->shape[d];
+        position /= l->shape[d];
+    }
+}
+
+/* n elements from a stride to neighbouring places, or back. */
+static inline void move_row(char *to, int64_t to_stride, const char *from, int64_t from_stride, int64_t n,
+                            int64_t size) {
+    if (to_stride == size && from_stride == size) {
+        memcpy(to, from, (size_t)(n * size));
+        return;
+    }
+#define MOVE(type) \
+    for (int64_t i = 0; i < n; i++) *(type *)(to + i * to_stride) = *(const type *)(from + i * from_stride)
+    if (size == 4)
+        MOVE(int32_t);
+    else if (size == 8)
+        MOVE(int64_t);
+    else
+        MOVE(int8_t);
+#undef MOVE
+}
+
+/* Read elements start .. start + n - 1 of array number i, at `from`, into `to`. */
+static inline void fetch(const loops *l, int i, const char *from, int64_t start, int64_t n, int64_t size, char *to) {
+    const int64_t *stride = l->stride[i], last = l->dims - 1;
+    int64_t at[TG_DIMS];
+    index_at(l, start, at);
+    for (int64_t d = 0; d <= last; d++) from += at[d] * stride[d];
+    while (n > 0) {
+        int64_t length = TG_MIN(n, l->shape[last] - at[last]);
+        move_row(to, size, from, stride[last], length, size);
+        n -= length;
+        to += length * size;
+        from -= at[last] * stride[last]; /* the next row starts at its beginning */
+        at[last] = 0;
+        for (int64_t d = last - 1; d >= 0; d--) {
+            from += stride[d];
+            if (++at[d] < l->shape[d]) break;
+            from -= l->shape[d] * stride[d];
+            at[d] = 0;
+        }
+    }
+}
+
+/* Units of work: one for what is small, else fixed pieces. The sizes of pieces depend on nothing but the shape. */
+static inline int64_t units_of(int64_t total, int64_t piece) { return total == 0 ? 0 : (total + piece - 1) / piece; }
+
+#endif
