@@ -10,7 +10,8 @@ enum {
 
 /* out[b, c, p] = images[indices[b], c, p] * a[c] + b[c]; args out (b, ...), images uint8 (n, ...) contiguous, indices
  * int64 (b,); ints[0] pairs of floats a[0], b[0], a[1], b[1], ...: one for all channels, or one for each. plan: rows in
- * a unit, pairs, pixels of a pair. A row whose index is outside is NaN: kernels have no way to complain. */
+ * a unit, pairs, pixels of a pair. An index below 0 counts from the end; one outside is clamped to the ends, for a
+ * kernel has no way to complain. */
 static int assemble_prepare(tg_node *node) {
     const tg_array *out = &node->args[0], *images = &node->args[1];
     if (out->dtype != TG_F32 || images->ndim < 1) return 1;
@@ -19,7 +20,7 @@ static int assemble_prepare(tg_node *node) {
         if (images->shape[d] != 1 && images->stride[d] != size) return 1;
         size *= images->shape[d];
     }
-    if (rows == 0 || size == 0) return 0;
+    if (rows == 0 || size == 0) return 0; /* no phases: nothing to do */
     int64_t each = TG_MAX(UNIT_BYTES / size, 1);
     node->plan[0] = each, node->plan[1] = pairs, node->plan[2] = size / pairs;
     node->phases = 1;
@@ -27,11 +28,11 @@ static int assemble_prepare(tg_node *node) {
     return 0;
 }
 
-/* Where the image of row r lies, or NULL. */
+/* The image of row r. */
 static inline const uint8_t *image(const tg_array *images, const tg_array *indices, int64_t r) {
-    int64_t index = ((const int64_t *)indices->data)[r * indices->stride[0]];
-    if (index < 0 || index >= images->shape[0]) return NULL;
-    return (const uint8_t *)images->data + index * images->stride[0];
+    int64_t n = images->shape[0], index = ((const int64_t *)indices->data)[r * indices->stride[0]];
+    if (index < 0) index += n;
+    return (const uint8_t *)images->data + TG_MIN(TG_MAX(index, 0), n - 1) * images->stride[0];
 }
 
 static void assemble_run(const tg_node *node, int phase, int64_t lo, int64_t hi, char *own) {
@@ -43,13 +44,9 @@ static void assemble_run(const tg_node *node, int phase, int64_t lo, int64_t hi,
         float *restrict y = (float *)node->args[0].data + r * size;
         if (r + AHEAD < last) {
             const uint8_t *next = image(images, indices, r + AHEAD);
-            for (int64_t i = 0; next && i < size; i += 64) __builtin_prefetch(next + i);
+            for (int64_t i = 0; i < size; i += 64) __builtin_prefetch(next + i);
         }
         const uint8_t *restrict x = image(images, indices, r);
-        if (!x) {
-            for (int64_t i = 0; i < size; i++) y[i] = NAN;
-            continue;
-        }
         for (int64_t c = 0; c < channels; c++, x += pixels, y += pixels) {
             double a = node->floats[2 * c], b = node->floats[2 * c + 1];
             for (int64_t p = 0; p < pixels; p++) y[p] = (float)((double)x[p] * a + b);

@@ -10,7 +10,7 @@ import os
 
 import numpy as np
 
-from ..ops.creation import from_numpy
+from ..ops.create import from_numpy
 from ..tensor import Tensor
 from .resource import DatasetError
 from .vision import ImageDataset

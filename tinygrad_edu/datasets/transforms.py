@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..dtypes import float32, uint8
-from ..ops.creation import tensor
+from ..ops.create import tensor
 from ..tensor import Tensor
 
 Scaling = tuple[float, tuple[float, ...], tuple[float, ...]]  # (pixel * scale - mean) / std, by channel

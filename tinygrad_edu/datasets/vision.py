@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..ops.batch import assemble
-from ..ops.creation import from_numpy
+from ..ops.create import from_numpy
 from ..tensor import Tensor
 from ..utils.data.dataset import Dataset
 from .idx import read_idx

@@ -14,6 +14,8 @@ from ..dtypes import dtype, float32, int64, uint8
 from ..op import Op, Spec
 from ..storage import Layout
 from ..tensor import Tensor
+from .gather import bounded, check_positions
+from .move import Array
 
 
 def _shape(
@@ -23,6 +25,10 @@ def _shape(
         raise TypeError(f"assemble: images must be uint8 (n, ...), got {images.dtype} of shape {images.shape}")
     if indices.dtype is not int64 or indices.ndim != 1:
         raise TypeError(f"assemble: indices must be int64 (b,), got {indices.dtype} of shape {indices.shape}")
+    if images.shape[0] == 0 and indices.shape[0] > 0:
+        raise RuntimeError(f"assemble: {indices.shape[0]} images wanted of none")
+    if not mean or not std or 0.0 in std:
+        raise ValueError(f"assemble: expected numbers for mean and std, and no std of 0, got {mean} and {std}")
     channels = max(len(mean), len(std))
     if channels > 1 and (images.ndim < 2 or images.shape[1] != channels or {len(mean), len(std)} - {1, channels}):
         raise RuntimeError(
@@ -48,13 +54,22 @@ def factors(
     return [(scale / s, -m / s) for m, s in zip(mean * (n // len(mean)), std * (n // len(std)), strict=True)]
 
 
-def _assemble(out, images, indices, *, scale, mean, std, dtype):  # type: ignore[no-untyped-def]
+def _assemble(
+    out: Array,
+    images: Array,
+    indices: Array,
+    *,
+    scale: float,
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
+    dtype: dtype,
+) -> None:
     ab = np.array(factors(scale=scale, mean=mean, std=std, dtype=dtype))
     a, b = ab.T.reshape(2, -1, *[1] * (images.ndim - 2)) if len(ab) > 1 else ab[0]
-    out[...] = images[indices] * a + b
+    out[...] = images[bounded(indices, len(images))] * a + b
 
 
-_op = Assemble(_assemble, _shape, lambda *_, dtype, **__: dtype, "assemble")
+assemble_op = Assemble(_assemble, _shape, lambda *_, dtype, **__: dtype, "assemble")
 
 
 def assemble(
@@ -67,9 +82,11 @@ def assemble(
 ) -> Tensor:
     """(images[indices] * scale - mean) / std as floats, each rounded once.
 
-    images uint8 (n, ...), or (n, channels, ...) where mean or std is given for each channel; indices int64 (b,), from 0
-    to n - 1, which nobody checks: an index outside gives a row of NaN, or IndexError on the reference. Result (b, ...).
-    Raises TypeError and RuntimeError for tensors that do not fit.
+    images uint8 (n, ...), or (n, channels, ...) where mean or std is given for each channel; indices int64 (b,). Result
+    (b, ...) of that dtype. Raises TypeError and RuntimeError for tensors that do not fit, and IndexError for an index
+    outside 0 to n - 1 (except in a step that is recorded or replayed, which looks at no values).
     """
     means, stds = ((float(v),) if isinstance(v, (int, float)) else tuple(map(float, v)) for v in (mean, std))
-    return _op.apply(images, indices, scale=float(scale), mean=means, std=stds, dtype=dtype)
+    if images.ndim and indices.dtype is int64:
+        check_positions(indices, images.shape[0], 0, "assemble")
+    return assemble_op.apply(images, indices, scale=float(scale), mean=means, std=stds, dtype=dtype)

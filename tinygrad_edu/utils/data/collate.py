@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...dtypes import float64
-from ...ops.creation import as_tensor, tensor
+from ...ops.create import as_tensor, tensor
 from ...ops.join import stack
 from ...tensor import Tensor
 

@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
-from ...ops.creation import tensor
+from ...ops.create import tensor
 from ...ops.random import Generator, randperm
 from ...tensor import Tensor
 

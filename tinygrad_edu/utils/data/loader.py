@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import count
 from typing import Any
 
-from ...ops.creation import tensor
+from ...ops.create import tensor
 from ...ops.random import Generator
 from .collate import default_collate
 from .dataset import Dataset
