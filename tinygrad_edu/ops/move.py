@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import dtype
-from ..op import Op, Spec, ViewOp, update
+from ..op import Op, Spec, UpdateOp, ViewOp
 from ..storage import Layout, contiguous_strides
 from ..tensor import Tensor
 from .common import broadcast_shapes, same_shape
@@ -142,12 +142,12 @@ def _copied_shape(target: Layout, source: Layout) -> Ints:
     return target.shape
 
 
-@update(_copied_shape)
 def copy_(target: Array, source: Array) -> None:
     """target[...] = source, of any dtype."""
     np.copyto(target, source, casting="unsafe")
 
 
+copy_update = UpdateOp(copy_, _copied_shape)
 copy_op = Op(_copy, same_shape, name="copy")
 cast_op = Op(_cast, same_shape, lambda *_, dtype: dtype, "cast")
 
@@ -166,7 +166,7 @@ def contiguous(input: Tensor, memory_format: Any = None) -> Tensor:
 
 
 def write(target: Tensor, source: Tensor) -> Tensor:
-    """Write source, broadcast and converted, into target's memory: copy_ without the question of gradients."""
+    """Write source, broadcast and converted, into target's memory: what in-place operations end in."""
     if source.storage is target.storage:
         source = copy_op(source)  # the two may overlap
-    return copy_(target, source)
+    return copy_update(target, source)
