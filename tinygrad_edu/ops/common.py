@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from .. import storage as memory
-from ..dtypes import dtype, dtype_of_number, get_default_dtype, result_type
+from ..dtypes import bool_, dtype, dtype_of_number, get_default_dtype, result_type
 from ..op import Op
 from ..storage import Layout
 from ..tensor import Tensor
@@ -26,22 +25,25 @@ def as_number(x: Any) -> Any:
     return x.item() if isinstance(x, np.generic) else x
 
 
-@functools.lru_cache(4096)
-def _constant(text: str, value: Number, d: dtype) -> Tensor:
-    storage, layout = memory.from_python(value, d)
-    return Tensor.over(storage, layout)
+_constants: dict[tuple[Any, dtype], Tensor] = {}
 
 
 def constant(value: Number, d: dtype) -> Tensor:
-    """A number as a 0-d tensor; the same one every time, so don't change it. (The text tells 0.0 from -0.0.)"""
-    return _constant(str(value), value, d)
+    """A number as a 0-d tensor; the same one every time, so don't change it."""
+    key = (value or str(value), d)  # 0.0 equals -0.0, their texts do not
+    known = _constants.get(key)
+    if known is None:
+        if len(_constants) > 4096:
+            _constants.clear()
+        known = _constants[key] = Tensor.over(*memory.from_python(value, d))
+    return known
 
 
 def as_tensor(x: Any, name: str) -> Tensor:
     """x if it is a tensor; a NumPy array or number made one. Raises TypeError, naming the op, for anything else."""
     if isinstance(x, Tensor):
         return x
-    if is_number(x):
+    if isinstance(x, (bool, int, float)):
         return constant(x, dtype_of_number(x))
     if isinstance(x, (np.ndarray, np.generic)):
         return Tensor.over(*memory.from_python(x, None))
@@ -116,12 +118,25 @@ def shape_args(args: tuple[Any, ...]) -> tuple[int, ...]:
     return tuple(int(n) for n in args)
 
 
+def zeros_as(x: Tensor) -> Tensor:
+    """The gradient of what is flat almost everywhere: one zero, seen in the shape of x."""
+    return constant(0, x.layout.dtype).expand(x.layout.shape)
+
+
+def refuse_bools(name: str, *operands: Any) -> None:
+    """Raise RuntimeError for what PyTorch has no arithmetic for."""
+    if any(isinstance(x, bool) or getattr(x, "dtype", None) is bool_ for x in operands):
+        raise RuntimeError(f"{name} is not supported for bool; use ~ or logical_not(), ^ or logical_xor(), or a cast")
+
+
 class Unary(Op):
     """An elementwise op of one input. Integers are computed as floats where `floats` is set, as PyTorch does for exp."""
 
-    def __init__(self, reference: Callable[..., None], floats: bool, out_dtype: dtype | None = None) -> None:
+    def __init__(
+        self, reference: Callable[..., None], floats: bool = True, out_dtype: dtype | None = None, bools: bool = True
+    ) -> None:
         super().__init__(reference, same_shape, out_dtype)
-        self.floats = floats
+        self.floats, self.bools = floats, bools
 
     def __call__(self, input: Any) -> Tensor:  # type: ignore[override]
         try:
@@ -130,31 +145,44 @@ class Unary(Op):
             spec = None
         if spec is not None:
             return self.run(spec, (input,))
+        if not self.bools:
+            refuse_bools(self.name, input)
         return self.apply(floating(input, self.name) if self.floats else as_tensor(input, self.name))
 
 
 class Binary(Op):
-    """An elementwise op of two inputs that broadcast and promote."""
+    """An elementwise op of two inputs that broadcast and promote; with `floats` integers are computed as floats."""
 
-    def __init__(self, reference: Callable[..., None], out_dtype: dtype | None = None) -> None:
+    def __init__(
+        self, reference: Callable[..., None], floats: bool = False, out_dtype: dtype | None = None, bools: bool = True
+    ) -> None:
         super().__init__(reference, broadcasting(reference.__name__), out_dtype)
+        self.floats, self.bools = floats, bools
 
     def __call__(self, input: Any, other: Any) -> Tensor:  # type: ignore[override]
         try:  # two tensors of a signature met before: only equal dtypes ever get one
             spec = self.specs.get((input.layout, other.layout))
         except AttributeError:
+            if type(other) is float and isinstance(input, Tensor) and input.layout.dtype.is_floating_point:
+                return self.apply(input, constant(other, input.layout.dtype))  # only to be quick about x * 0.5
             spec = None
         if spec is not None:
             return self.run(spec, (input, other))
-        return self.apply(*promoted(self.name, input, other))
+        if not self.bools:
+            refuse_bools(self.name, input, other)
+        a, b = promoted(self.name, input, other)
+        return self.apply(floating(a, self.name), floating(b, self.name)) if self.floats else self.apply(a, b)
 
 
-def unary(floats: bool = True, out_dtype: dtype | None = None) -> Callable[[Callable[..., None]], Unary]:
+def unary(
+    floats: bool = True, out_dtype: dtype | None = None, bools: bool = True
+) -> Callable[[Callable[..., None]], Unary]:
     """Decorator: an elementwise op of one input."""
-    return lambda reference: Unary(reference, floats, out_dtype)
+    return lambda reference: Unary(reference, floats, out_dtype, bools)
 
 
-def binary(out_dtype: dtype | None = None) -> Callable[[Callable[..., None]], Binary]:
+def binary(
+    floats: bool = False, out_dtype: dtype | None = None, bools: bool = True
+) -> Callable[[Callable[..., None]], Binary]:
     """Decorator: an elementwise op of two inputs."""
-    return lambda reference: Binary(reference, out_dtype)
-
+    return lambda reference: Binary(reference, floats, out_dtype, bools)

@@ -1,29 +1,53 @@
 """Elementwise ops: the NumPy line that each equals, and the derivative of each, in the same ops.
 
 A rule's parameters say what it needs: g the incoming gradient, y the output, the inputs by name. The C kernels are one
-line each in csrc/elementwise.def. Read next: reduce.py.
+line each in csrc/elementwise.def. Where a derivative does not exist it is PyTorch's choice: 0 for abs and sign at 0.
+Read next: compare.py, activation.py, then reduce.py.
 """
 
 from __future__ import annotations
 
 import math
+from functools import partial
+from typing import Any
 
 import numpy as np
 
-from ..dtypes import bool_
-from ..op import Op
-from ..storage import Layout
+from ..dtypes import result_type
 from ..tensor import Tensor
-from .common import Number, as_tensor, binary, broadcasting, floating, promoted, unary
+from .common import (
+    Binary,
+    Number,
+    Unary,
+    as_number,
+    as_tensor,
+    binary,
+    is_number,
+    promoted,
+    unary,
+    zeros_as,
+)
+from .compare import where
 
-SQRT_HALF = math.sqrt(0.5)
 TWO_OVER_SQRT_PI = 2 / math.sqrt(math.pi)
 
 
 # Arithmetic
 
 
-@binary()
+class Scaled(Binary):
+    """add and sub: input + alpha * other."""
+
+    def __call__(self, input: Any, other: Any, *, alpha: Number = 1) -> Tensor:
+        if alpha == 1:
+            return super().__call__(input, other)
+        d = result_type(*[x if is_number(x) else as_tensor(x, self.name) for x in (input, other)])
+        if isinstance(alpha, float) and not d.is_floating_point:
+            raise RuntimeError(f"{self.name}: alpha={alpha} must be an integer for tensors of {d}")
+        return super().__call__(input, mul(as_tensor(other, self.name).to(d), alpha))
+
+
+@Scaled
 def add(out, input, other):
     np.add(input, other, out=out)
 
@@ -31,7 +55,7 @@ def add(out, input, other):
 add.vjps(input=lambda g: g, other=lambda g: g)
 
 
-@binary()
+@partial(Scaled, bools=False)
 def sub(out, input, other):
     np.subtract(input, other, out=out)
 
@@ -47,7 +71,21 @@ def mul(out, input, other):
 mul.vjps(input=lambda g, other: g * other, other=lambda g, input: g * input)
 
 
-@binary()
+class Quotient(Binary):
+    """div, with PyTorch's rounding_mode."""
+
+    def __call__(self, input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
+        if rounding_mode is None:
+            return super().__call__(input, other)
+        if rounding_mode == "floor":
+            return floor_divide(input, other)
+        if rounding_mode == "trunc":
+            a, b = promoted(self.name, input, other)
+            return trunc(self(a, b)) if a.layout.dtype.is_floating_point else truncated_quotient(a, b)
+        raise ValueError(f"div: rounding_mode must be None, 'trunc' or 'floor', got {rounding_mode!r}")
+
+
+@partial(Quotient, floats=True)
 def div(out, input, other):
     np.divide(input, other, out=out)
 
@@ -55,9 +93,247 @@ def div(out, input, other):
 div.vjps(input=lambda g, other: g / other, other=lambda g, other, y: -g * (y / other))
 
 
-@unary(floats=False)
+@binary()
+def floor_divide(out, input, other):
+    """The quotient rounded down, for floats and integers. An integer divided by 0 gives 0: values are never checked."""
+    np.floor_divide(input, other, out=out)
+    if out.dtype.kind == "f":  # NumPy gives NaN for x // 0, PyTorch what x / 0 gives
+        np.divide(input, other, out=out, where=np.equal(other, 0))
+
+
+floor_divide.vjps(input=lambda g: zeros_as(g), other=lambda g: zeros_as(g))
+
+
+@binary()
+def truncated_quotient(out, input, other):
+    """The quotient of integers rounded towards 0."""
+    np.floor_divide(input, other, out=out)
+    np.add(out, (out < 0) & (out * other != input), out=out)
+
+
+@binary()
+def remainder(out, input, other):
+    """input - other * floor(input / other): it has the divisor's sign, as Python's % has."""
+    np.remainder(input, other, out=out)
+
+
+remainder.vjps(input=lambda g: g, other=lambda g, input, other: -g * floor(input / other))
+
+
+@unary(floats=False, bools=False)
 def neg(out, input):
     np.negative(input, out=out)
 
 
 neg.vjps(input=lambda g: -g)
+
+
+@unary(floats=False, bools=False)
+def abs(out, input):
+    np.absolute(input, out=out)
+
+
+abs.vjps(input=lambda g, input: g * sign(input))
+
+
+@unary(floats=False)
+def sign(out, input):
+    np.subtract(input > 0, input < 0, out=out, dtype=np.int8, casting="unsafe")  # 0 for NaN, as in PyTorch
+
+
+sign.vjps(input=lambda g: zeros_as(g))
+
+
+# Powers
+
+
+class Power(Binary):
+    """pow: common exponents have kernels of their own."""
+
+    def __call__(self, input: Any, exponent: Any) -> Tensor:
+        exponent = as_number(exponent)
+        if not is_number(exponent) or not isinstance(input, Tensor):
+            return super().__call__(input, exponent)
+        if exponent == 2:
+            return square(input)
+        floats = input.layout.dtype.is_floating_point
+        if not floats and isinstance(exponent, int) and exponent < 0:
+            raise RuntimeError(f"pow: integers can't be raised to the negative power {exponent}; convert to float first")
+        if floats and exponent == 0.5:
+            return sqrt(input)
+        if floats and exponent == 3:
+            return square(input) * input
+        if floats and exponent == -1:
+            return reciprocal(input)
+        return super().__call__(input, exponent)
+
+
+@partial(Power, bools=False)
+def pow(out, input, exponent):
+    if out.dtype.kind == "f":
+        np.power(input, exponent, out=out)
+    else:  # NumPy refuses negative exponents, whose powers round to 0 but for the bases 1 and -1
+        with np.errstate(divide="ignore"):
+            np.power(input, np.maximum(exponent, 0), out=out)
+        inverse = np.where(np.abs(input) == 1, np.where(np.remainder(exponent, 2) == 0, np.abs(input), input), 0)
+        np.copyto(out, inverse, where=exponent < 0, casting="unsafe")
+
+
+pow.vjps(
+    input=lambda g, input, exponent: where(exponent == 0, 0.0, g * exponent * pow(input, exponent - 1)),
+    exponent=lambda g, input, exponent, y: where((input == 0) & (exponent >= 0), 0.0, g * y * log(input)),
+)
+
+
+@unary(floats=False, bools=False)
+def square(out, input):
+    np.square(input, out=out)
+
+
+square.vjps(input=lambda g, input: g * input * 2.0)
+
+
+@unary()
+def sqrt(out, input):
+    np.sqrt(input, out=out)
+
+
+sqrt.vjps(input=lambda g, y: g / (y * 2.0))
+
+
+@unary()
+def rsqrt(out, input):
+    np.divide(1, np.sqrt(input), out=out)
+
+
+rsqrt.vjps(input=lambda g, y: g * (square(y) * y) * -0.5)
+
+
+@unary()
+def reciprocal(out, input):
+    np.divide(1, input, out=out)
+
+
+reciprocal.vjps(input=lambda g, y: -g * square(y))
+
+
+# Exponentials and trigonometry
+
+
+@unary()
+def exp(out, input):
+    np.exp(input, out=out)
+
+
+exp.vjps(input=lambda g, y: g * y)
+
+
+@unary()
+def expm1(out, input):
+    np.expm1(input, out=out)
+
+
+expm1.vjps(input=lambda g, y: g * (y + 1.0))
+
+
+@unary()
+def log(out, input):
+    np.log(input, out=out)
+
+
+log.vjps(input=lambda g, input: g / input)
+
+
+@unary()
+def log1p(out, input):
+    np.log1p(input, out=out)
+
+
+log1p.vjps(input=lambda g, input: g / (input + 1.0))
+
+
+@unary()
+def sin(out, input):
+    np.sin(input, out=out)
+
+
+sin.vjps(input=lambda g, input: g * cos(input))
+
+
+@unary()
+def cos(out, input):
+    np.cos(input, out=out)
+
+
+cos.vjps(input=lambda g, input: -g * sin(input))
+
+
+@unary()
+def tan(out, input):
+    np.tan(input, out=out)
+
+
+tan.vjps(input=lambda g, y: g * (square(y) + 1.0))
+
+_erf = np.frompyfunc(math.erf, 1, 1)  # NumPy has none
+
+
+@unary()
+def erf(out, input):
+    out[...] = _erf(input)
+
+
+erf.vjps(input=lambda g, input: g * exp(-square(input)) * TWO_OVER_SQRT_PI)
+
+
+# Rounding; integers are whole already
+
+
+@unary(floats=False)
+def floor(out, input):
+    np.floor(input, out=out, casting="unsafe")
+
+
+@unary(floats=False)
+def ceil(out, input):
+    np.ceil(input, out=out, casting="unsafe")
+
+
+@unary(floats=False)
+def trunc(out, input):
+    np.trunc(input, out=out, casting="unsafe")
+
+
+class Rounding(Unary):
+    """round: halves go to the even neighbour; with decimals, after so many digits."""
+
+    def __call__(self, input: Any, *, decimals: int = 0) -> Tensor:
+        call = super().__call__
+        return call(input) if decimals == 0 else call(input * 10.0**decimals) / 10.0**decimals
+
+
+@partial(Rounding, floats=False)
+def round(out, input):
+    np.rint(input, out=out, casting="unsafe")
+
+
+for flat in (floor, ceil, trunc, round):
+    flat.vjps(input=lambda g: zeros_as(g))
+
+
+# Made of the others
+
+
+def lerp(input: Tensor, end: Any, weight: Any) -> Tensor:
+    """input + weight * (end - input)."""
+    return add(input, mul(weight, sub(end, input)))
+
+
+def addcmul(input: Tensor, tensor1: Any, tensor2: Any, *, value: Number = 1) -> Tensor:
+    """input + value * tensor1 * tensor2."""
+    return add(input, mul(tensor1, tensor2), alpha=value)
+
+
+def addcdiv(input: Tensor, tensor1: Any, tensor2: Any, *, value: Number = 1) -> Tensor:
+    """input + value * tensor1 / tensor2."""
+    return add(input, div(tensor1, tensor2), alpha=value)

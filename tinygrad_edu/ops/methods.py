@@ -1,15 +1,261 @@
-"""Ops as methods of Tensor, with the operators."""
+"""Ops as methods of Tensor, with the operators: names and arguments are PyTorch's.
+
+A function whose first parameter is the tensor is a method as it stands; op objects need a function around them. An
+operator looks its signature up itself, for an eager op's cost is mostly Python's. Read next: index.py, x[...].
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
+import numpy as np
+
+from .. import dtypes
 from ..tensor import Tensor
+from . import activation as a
+from . import compare as c
+from . import create, index, inplace, move, order, views
 from . import elementwise as e
-from . import move, views
+from . import gather as g
+from . import join as j
+from . import matmul as m
+from . import reduce as r
+from .common import Binary
+
+OPERANDS = (Tensor, bool, int, float, np.ndarray, np.generic)
+
+
+def operator(op: Binary) -> Callable[[Any, Any], Any]:
+    """The method behind a binary operator: NotImplemented for what is no operand, so that Python asks the other side."""
+
+    def method(self: Tensor, other: Any) -> Any:
+        try:
+            spec = op.specs.get((self.layout, other.layout))
+        except AttributeError:
+            if not isinstance(other, OPERANDS):
+                return NotImplemented
+            spec = None
+        return op(self, other) if spec is None else op.run(spec, (self, other))
+
+    return method
+
+
+def reflected(op: Callable[[Any, Any], Tensor]) -> Callable[[Any, Any], Any]:
+    """The method behind a binary operator whose left side is no tensor."""
+    return lambda self, other: op(other, self) if isinstance(other, OPERANDS) else NotImplemented
+
 
 class TensorMethods:
+    """Everything that a Tensor can do, beyond what tensor.py says it is."""
+
+    # Operators
+
+    __add__, __radd__, __iadd__ = operator(e.add), reflected(e.add), inplace.operator(e.add)
+    __sub__, __rsub__, __isub__ = operator(e.sub), reflected(e.sub), inplace.operator(e.sub)
+    __mul__, __rmul__, __imul__ = operator(e.mul), reflected(e.mul), inplace.operator(e.mul)
+    __truediv__, __rtruediv__, __itruediv__ = operator(e.div), reflected(e.div), inplace.operator(e.div)
+    __floordiv__, __rfloordiv__ = operator(e.floor_divide), reflected(e.floor_divide)
+    __mod__, __rmod__, __imod__ = operator(e.remainder), reflected(e.remainder), inplace.operator(e.remainder)
+    __pow__, __rpow__, __ipow__ = operator(e.pow), reflected(e.pow), inplace.operator(e.pow)
+    __ifloordiv__ = inplace.operator(e.floor_divide)
+    __eq__, __ne__ = operator(c.eq), operator(c.ne)
+    __hash__ = object.__hash__  # by identity, though == compares elements
+    __lt__, __le__, __gt__, __ge__ = operator(c.lt), operator(c.le), operator(c.gt), operator(c.ge)
+
+    def __matmul__(self: Any, other: Any) -> Any:
+        return m.matmul(self, other) if isinstance(other, (Tensor, np.ndarray)) else NotImplemented
+
+    def __rmatmul__(self: Any, other: Any) -> Any:
+        return m.matmul(other, self) if isinstance(other, np.ndarray) else NotImplemented
+
+    def __neg__(self: Any) -> Tensor:
+        return e.neg(self)
+
+    def __pos__(self: Any) -> Tensor:
+        return self  # type: ignore[no-any-return]
+
+    def __abs__(self: Any) -> Tensor:
+        return e.abs(self)
+
+    def __invert__(self: Any) -> Tensor:
+        return c.bitwise_not(self)
+
+    def __and__(self: Any, other: Any) -> Any:
+        return c.bitwise_and(self, other) if isinstance(other, OPERANDS) else NotImplemented
+
+    def __or__(self: Any, other: Any) -> Any:
+        return c.bitwise_or(self, other) if isinstance(other, OPERANDS) else NotImplemented
+
+    def __xor__(self: Any, other: Any) -> Any:
+        return c.bitwise_xor(self, other) if isinstance(other, OPERANDS) else NotImplemented
+
+    __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
+
+    # Elementwise
+
+    def add(self: Any, other: Any, *, alpha: Any = 1) -> Tensor:
+        return e.add(self, other, alpha=alpha)
+
+    def sub(self: Any, other: Any, *, alpha: Any = 1) -> Tensor:
+        return e.sub(self, other, alpha=alpha)
+
+    def mul(self: Any, other: Any) -> Tensor:
+        return e.mul(self, other)
+
+    def div(self: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
+        return e.div(self, other, rounding_mode=rounding_mode)
+
+    def floor_divide(self: Any, other: Any) -> Tensor:
+        return e.floor_divide(self, other)
+
+    def remainder(self: Any, other: Any) -> Tensor:
+        return e.remainder(self, other)
+
+    def pow(self: Any, exponent: Any) -> Tensor:
+        return e.pow(self, exponent)
+
+    def maximum(self: Any, other: Any) -> Tensor:
+        return c.maximum(self, other)
+
+    def minimum(self: Any, other: Any) -> Tensor:
+        return c.minimum(self, other)
+
+    def clamp(self: Any, min: Any = None, max: Any = None) -> Tensor:
+        return c.clamp(self, min, max)
+
+    def round(self: Any, *, decimals: Any = 0) -> Tensor:
+        return e.round(self, decimals=decimals)
+
+    def where(self: Any, condition: Any, other: Any) -> Tensor:
+        return c.where(condition, self, other)
+
+    def neg(self: Any) -> Tensor:
+        return e.neg(self)
+
+    def abs(self: Any) -> Tensor:
+        return e.abs(self)
+
+    def sign(self: Any) -> Tensor:
+        return e.sign(self)
+
+    def square(self: Any) -> Tensor:
+        return e.square(self)
+
+    def sqrt(self: Any) -> Tensor:
+        return e.sqrt(self)
+
+    def rsqrt(self: Any) -> Tensor:
+        return e.rsqrt(self)
+
+    def reciprocal(self: Any) -> Tensor:
+        return e.reciprocal(self)
+
+    def exp(self: Any) -> Tensor:
+        return e.exp(self)
+
+    def expm1(self: Any) -> Tensor:
+        return e.expm1(self)
+
+    def log(self: Any) -> Tensor:
+        return e.log(self)
+
+    def log1p(self: Any) -> Tensor:
+        return e.log1p(self)
+
+    def sin(self: Any) -> Tensor:
+        return e.sin(self)
+
+    def cos(self: Any) -> Tensor:
+        return e.cos(self)
+
+    def tan(self: Any) -> Tensor:
+        return e.tan(self)
+
+    def erf(self: Any) -> Tensor:
+        return e.erf(self)
+
+    def floor(self: Any) -> Tensor:
+        return e.floor(self)
+
+    def ceil(self: Any) -> Tensor:
+        return e.ceil(self)
+
+    def trunc(self: Any) -> Tensor:
+        return e.trunc(self)
+
+    def relu(self: Any) -> Tensor:
+        return a.relu(self)
+
+    def tanh(self: Any) -> Tensor:
+        return a.tanh(self)
+
+    def sigmoid(self: Any) -> Tensor:
+        return a.sigmoid(self)
+
+    # Comparisons and logic
+
+    def isnan(self: Any) -> Tensor:
+        return c.isnan(self)
+
+    def isinf(self: Any) -> Tensor:
+        return c.isinf(self)
+
+    def isfinite(self: Any) -> Tensor:
+        return c.isfinite(self)
+
+    def logical_not(self: Any) -> Tensor:
+        return c.logical_not(self)
+
+    def eq(self: Any, other: Any) -> Tensor:
+        return c.eq(self, other)
+
+    def ne(self: Any, other: Any) -> Tensor:
+        return c.ne(self, other)
+
+    def lt(self: Any, other: Any) -> Tensor:
+        return c.lt(self, other)
+
+    def le(self: Any, other: Any) -> Tensor:
+        return c.le(self, other)
+
+    def gt(self: Any, other: Any) -> Tensor:
+        return c.gt(self, other)
+
+    def ge(self: Any, other: Any) -> Tensor:
+        return c.ge(self, other)
+
+    def logical_and(self: Any, other: Any) -> Tensor:
+        return c.logical_and(self, other)
+
+    def logical_or(self: Any, other: Any) -> Tensor:
+        return c.logical_or(self, other)
+
+    def logical_xor(self: Any, other: Any) -> Tensor:
+        return c.logical_xor(self, other)
+
+    absolute, negative, subtract, multiply, divide, true_divide, clip = abs, neg, sub, mul, div, div, clamp
+    greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne
+    bitwise_not, bitwise_and, bitwise_or, bitwise_xor = c.bitwise_not, c.bitwise_and, c.bitwise_or, c.bitwise_xor
+    lerp, addcmul, addcdiv = e.lerp, e.addcmul, e.addcdiv
+    equal, isclose, allclose = c.equal, c.isclose, c.allclose
+
+    # Reductions
+
+    sum, mean, prod, amax, amin, max, min = (
+        r.sum, r.mean, r.prod, r.amax, r.amin, r.max, r.min)
+    argmax, argmin, any, all, count_nonzero = (
+        r.argmax, r.argmin, r.any, r.all, r.count_nonzero)
+    var, std, norm, logsumexp, cumsum = r.var, r.std, r.norm, r.logsumexp, r.cumsum
+    sum_to_size = r.sum_to_size
+
+    # Products
+
+    matmul, mm, bmm, mv, dot, outer = m.matmul, m.mm, m.bmm, m.mv, m.dot, m.outer
+    addmm, baddbmm = m.addmm, m.baddbmm
+
     # Views and copies
+
     view, view_as, reshape, reshape_as = views.view, views.view_as, views.reshape, views.reshape_as
     flatten, unflatten, ravel, squeeze, unsqueeze = (
         views.flatten, views.unflatten, views.ravel, views.squeeze, views.unsqueeze)
@@ -19,8 +265,68 @@ class TensorMethods:
     narrow, select, diagonal = views.narrow, views.select, views.diagonal
     clone, contiguous = move.clone, move.contiguous
 
-    def __add__(self, other): return e.add(self, other)
-    def __mul__(self, other): return e.mul(self, other)
+    # Elements and positions; joined, repeated, ordered
+
+    __getitem__, __setitem__, index_put, index_put_ = index.getitem, index.setitem, index.index_put, index.index_put_
+    take, take_along_dim, scatter, scatter_add = g.take, g.take_along_dim, g.scatter, g.scatter_add
+    gather, index_select, index_add, index_copy = g.gather, g.index_select, g.index_add, g.index_copy
+    index_fill, nonzero, argwhere = g.index_fill, g.nonzero, g.argwhere
+    masked_fill, masked_select = g.masked_fill, g.masked_select
+    split, chunk, unbind, repeat, tile = j.split, j.chunk, j.unbind, j.repeat, j.tile
+    repeat_interleave, flip, roll, tril, triu = j.repeat_interleave, j.flip, j.roll, j.tril, j.triu
+    argsort, sort, msort, topk, kthvalue = order.argsort, order.sort, order.msort, order.topk, order.kthvalue
+
+    # New tensors and conversions
+
+    new_tensor, new_full, new_zeros, new_ones, new_empty = (
+        create.new_tensor, create.new_full, create.new_zeros, create.new_ones, create.new_empty)
+    to = create.to
+
+    def type(self: Any, dtype: Any = None) -> Any:
+        """The name of the dtype, or the tensor converted to another one."""
+        return repr(self.layout.dtype) if dtype is None else create.to(self, dtype)
+
+    def type_as(self: Any, other: Tensor) -> Tensor:
+        return create.to(self, other.layout.dtype)
+
+    def float(self: Any) -> Tensor:
+        return create.to(self, dtypes.float32)
+
+    def double(self: Any) -> Tensor:
+        return create.to(self, dtypes.float64)
+
+    def int(self: Any) -> Tensor:
+        return create.to(self, dtypes.int32)
+
+    def long(self: Any) -> Tensor:
+        return create.to(self, dtypes.int64)
+
+    def byte(self: Any) -> Tensor:
+        return create.to(self, dtypes.uint8)
+
+    def bool(self: Any) -> Tensor:
+        return create.to(self, dtypes.bool_)
+
+    def cpu(self: Any) -> Tensor:
+        """The tensor itself: there is no other device."""
+        return self  # type: ignore[no-any-return]
+
+    # In place
+
+    add_, sub_, mul_, div_, pow_ = map(inplace.inplace, (e.add, e.sub, e.mul, e.div, e.pow))
+    floor_divide_, remainder_ = inplace.inplace(e.floor_divide), inplace.inplace(e.remainder)
+    neg_, abs_, sign_, square_, sqrt_, rsqrt_ = map(inplace.inplace, (e.neg, e.abs, e.sign, e.square, e.sqrt, e.rsqrt))
+    exp_, expm1_, log_, log1p_, reciprocal_ = map(inplace.inplace, (e.exp, e.expm1, e.log, e.log1p, e.reciprocal))
+    sin_, cos_, tan_, erf_ = map(inplace.inplace, (e.sin, e.cos, e.tan, e.erf))
+    floor_, ceil_, trunc_, round_ = map(inplace.inplace, (e.floor, e.ceil, e.trunc, e.round))
+    relu_, tanh_, sigmoid_, clamp_ = map(inplace.inplace, (a.relu, a.tanh, a.sigmoid, c.clamp))
+    lerp_, addcmul_, addcdiv_ = map(inplace.inplace, (e.lerp, e.addcmul, e.addcdiv))
+    addmm_, baddbmm_, cumsum_ = map(inplace.inplace, (m.addmm, m.baddbmm, r.cumsum))
+    masked_fill_, scatter_, scatter_add_ = map(inplace.inplace, (g.masked_fill, g.scatter, g.scatter_add))
+    index_add_, index_copy_, index_fill_ = map(inplace.inplace, (g.index_add, g.index_copy, g.index_fill))
+    tril_, triu_ = map(inplace.inplace, (j.tril, j.triu))
+    copy_, fill_, zero_ = inplace.copy_, inplace.fill_, inplace.zero_
+
 
 for name, method in list(vars(TensorMethods).items()):
     if name not in ("__module__", "__dict__", "__weakref__", "__doc__", "__firstlineno__", "__static_attributes__"):

@@ -1,0 +1,257 @@
+"""Comparisons, logic, and the ops that choose between values: where, maximum, minimum, clamp.
+
+Comparisons and logic give bool and carry no gradient; choices send it to what was chosen, half to each side of a tie in
+maximum and minimum. Bits of integers have no kernel in C, only the NumPy line. Read next: elementwise.py.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ..dtypes import bool_, result_type
+from ..op import Op
+from ..tensor import Tensor
+from .common import as_tensor, binary, broadcasting, promoted, refuse_bools, same_shape, unary
+
+# Comparisons; NaN equals nothing, not even itself
+
+
+@binary(out_dtype=bool_)
+def eq(out, input, other):
+    np.equal(input, other, out=out)
+
+
+@binary(out_dtype=bool_)
+def ne(out, input, other):
+    np.not_equal(input, other, out=out)
+
+
+@binary(out_dtype=bool_)
+def lt(out, input, other):
+    np.less(input, other, out=out)
+
+
+@binary(out_dtype=bool_)
+def le(out, input, other):
+    np.less_equal(input, other, out=out)
+
+
+@binary(out_dtype=bool_)
+def gt(out, input, other):
+    np.greater(input, other, out=out)
+
+
+@binary(out_dtype=bool_)
+def ge(out, input, other):
+    np.greater_equal(input, other, out=out)
+
+
+@unary(floats=False, out_dtype=bool_)
+def isnan(out, input):
+    np.isnan(input, out=out)
+
+
+@unary(floats=False, out_dtype=bool_)
+def isinf(out, input):
+    np.isinf(input, out=out)
+
+
+@unary(floats=False, out_dtype=bool_)
+def isfinite(out, input):
+    np.isfinite(input, out=out)
+
+
+# Logic: anything but 0 is true
+
+
+@unary(floats=False, out_dtype=bool_)
+def logical_not(out, input):
+    np.logical_not(input, out=out)
+
+
+@binary(out_dtype=bool_)
+def logical_and(out, input, other):
+    np.logical_and(input, other, out=out)
+
+
+@binary(out_dtype=bool_)
+def logical_or(out, input, other):
+    np.logical_or(input, other, out=out)
+
+
+@binary(out_dtype=bool_)
+def logical_xor(out, input, other):
+    np.logical_xor(input, other, out=out)
+
+
+# Bits of integers; of bools, logic
+
+
+@unary(floats=False)
+def invert_bits(out, input):
+    np.invert(input, out=out)
+
+
+@binary()
+def and_bits(out, input, other):
+    np.bitwise_and(input, other, out=out)
+
+
+@binary()
+def or_bits(out, input, other):
+    np.bitwise_or(input, other, out=out)
+
+
+@binary()
+def xor_bits(out, input, other):
+    np.bitwise_xor(input, other, out=out)
+
+
+def _bits(name: str, logic: Any, bits: Any, *operands: Any) -> Tensor:
+    tensors = promoted(name, *operands)
+    d = tensors[0].layout.dtype
+    if d.is_floating_point:
+        raise RuntimeError(f"{name} works on bools and integers, not on {d}")
+    return logic(*tensors) if d is bool_ else bits(*tensors)  # type: ignore[no-any-return]
+
+
+def bitwise_not(input: Any) -> Tensor:
+    """~input: logical not of bools, every bit of integers. Raises RuntimeError for floats, as all bitwise ops do."""
+    return _bits("bitwise_not", logical_not, invert_bits, as_tensor(input, "bitwise_not"))
+
+
+def bitwise_and(input: Any, other: Any) -> Tensor:
+    """input & other."""
+    return _bits("bitwise_and", logical_and, and_bits, input, other)
+
+
+def bitwise_or(input: Any, other: Any) -> Tensor:
+    """input | other."""
+    return _bits("bitwise_or", logical_or, or_bits, input, other)
+
+
+def bitwise_xor(input: Any, other: Any) -> Tensor:
+    """input ^ other."""
+    return _bits("bitwise_xor", logical_xor, xor_bits, input, other)
+
+
+# Choices
+
+
+class Where(Op):
+    """where: elements of input where condition holds, of other elsewhere."""
+
+    working_input = 1
+
+    def __call__(self, condition: Any, input: Any, other: Any) -> Tensor:  # type: ignore[override]
+        condition = as_tensor(condition, "where")
+        if condition.layout.dtype is not bool_:
+            raise RuntimeError(f"where: the condition must be a bool tensor, got {condition.layout.dtype}")
+        return self.apply(condition, *promoted("where", input, other))
+
+
+@partial(Where, shape=broadcasting("where"), out_dtype=lambda condition, input, other: input.dtype)
+def where(out, condition, input, other):
+    np.copyto(out, other)
+    np.copyto(out, input, where=condition)
+
+
+where.vjps(
+    condition=None,
+    input=lambda g, condition: where(condition, g, 0.0),
+    other=lambda g, condition: where(condition, 0.0, g),
+)
+
+
+@binary()
+def maximum(out, input, other):
+    np.maximum(input, other, out=out)
+
+
+maximum.vjps(
+    input=lambda g, input, other: where(input == other, g * 0.5, where(input < other, 0.0, g)),
+    other=lambda g, input, other: where(input == other, g * 0.5, where(other < input, 0.0, g)),
+)
+
+
+@binary()
+def minimum(out, input, other):
+    np.minimum(input, other, out=out)
+
+
+minimum.vjps(
+    input=lambda g, input, other: where(input == other, g * 0.5, where(input > other, 0.0, g)),
+    other=lambda g, input, other: where(input == other, g * 0.5, where(other > input, 0.0, g)),
+)
+
+
+class Clamp(Op):
+    """clamp: bounds are numbers (attributes of the kernel), tensors that broadcast, or None."""
+
+    def __call__(self, input: Any, min: Any = None, max: Any = None) -> Tensor:  # type: ignore[override]
+        """Elements below min become min, then those above max become max. NaN stays.
+
+        Raises RuntimeError without any bound."""
+        bounds = [bound for bound in (min, max) if bound is not None]
+        if not bounds:
+            raise RuntimeError("clamp: at least one of min and max must not be None")
+        refuse_bools("clamp", input)
+        input = as_tensor(input, "clamp")
+        d = result_type(input, *[b if isinstance(b, (bool, int, float)) else as_tensor(b, "clamp") for b in bounds])
+        input = input if input.layout.dtype is d else input.to(d)
+        if all(isinstance(bound, (bool, int, float)) for bound in bounds):
+            lowest, highest = -math.inf if min is None else float(min), math.inf if max is None else float(max)
+            return self.apply(input, min=lowest, max=highest)
+        if min is not None:
+            input = where((input < min) | isnan(as_tensor(min, "clamp")), min, input)
+        if max is not None:
+            input = where((input > max) | isnan(as_tensor(max, "clamp")), max, input)
+        return input
+
+
+@partial(Clamp, shape=same_shape)
+def clamp(out, input, *, min, max):
+    if out.dtype.kind == "f":
+        np.clip(input, min, max, out=out)
+    else:  # a bound beyond the dtype's range is none
+        range = np.iinfo(out.dtype)
+        np.clip(input, range.min if min < range.min else int(min), range.max if max > range.max else int(max), out=out)
+
+
+clamp.vjps(input=lambda g, input, y: where(y == input, g, 0.0))
+
+
+# Whole tensors
+
+
+def equal(input: Tensor, other: Tensor) -> bool:
+    """Whether shapes and all values are equal. Raises RuntimeError for different dtypes."""
+    if input.layout.dtype is not other.layout.dtype:
+        raise RuntimeError(f"equal: expected one dtype, got {input.layout.dtype} and {other.layout.dtype}")
+    return input.layout.shape == other.layout.shape and bool(eq(input, other).all())
+
+
+def isclose(
+    input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
+) -> Tensor:
+    """Where |input - other| <= atol + rtol * |other|; infinities of one sign are close, NaN only if asked for."""
+    if input.layout.dtype is not other.layout.dtype:
+        raise RuntimeError(f"isclose: expected one dtype, got {input.layout.dtype} and {other.layout.dtype}")
+    input, other = input.detach(), other.detach()
+    close = eq(input, other)
+    if equal_nan:
+        close = close | (isnan(input) & isnan(other))
+    if not input.layout.dtype.is_floating_point:
+        input, other = input.double(), other.double()
+    return close | (isfinite(other) & le((input - other).abs(), other.abs() * rtol + atol))
+
+
+def allclose(
+    input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
+) -> bool:
+    """Whether all elements are close; see isclose."""
+    return bool(isclose(input, other, rtol, atol, equal_nan).all())
