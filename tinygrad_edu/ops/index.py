@@ -129,7 +129,7 @@ def _item(item: Any) -> Any:
         return operator.index(item)
     except TypeError:
         raise IndexError(
-            "x[...]: an index is made of integers, slices, None, ... and tensors, lists or arrays of integers or bools, "
+            "x[...]: an index is made of integers, slices, None, ..., and tensors or arrays of integers or bools, "
             f"not of {type(item).__name__}"
         ) from None
 
