@@ -231,7 +231,7 @@ GEMM_INLINE int64_t gemm_share(int64_t size, int64_t most) {
 }
 
 /* The product's multiply-adds; more where it has so few rows, or so little of k, that memory is what bounds it. */
-GEMM_INLINE int64_t gemm_work(const gemm *g) { return TG_MAX(g->m, 8) * TG_MAX(g->n, 8) * TG_MAX(g->k, 8); }
+GEMM_INLINE int64_t gemm_work(const gemm *g) { return TG_MAX(g->m, 2) * TG_MAX(g->n, 2) * TG_MAX(g->k, 8); }
 
 /* Decide everything that is not given: the fields up to crs are set, the others zero. Depends on the shape only. */
 static inline void gemm_plan(gemm *g) {
