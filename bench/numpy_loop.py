@@ -10,6 +10,7 @@ each. The pixels are floats from the start, and each epoch's order is gathered o
 from __future__ import annotations
 
 import argparse
+import itertools
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -45,8 +46,7 @@ def train(
     """
     x_all, labels, x_test, y_test = data
     rng = np.random.RandomState(seed)
-    pairs = zip(sizes[:-1], sizes[1:], strict=True)
-    weights = [(rng.randn(m, k) * np.sqrt(2 / k)).astype(np.float32) for k, m in pairs]
+    weights = [(rng.randn(m, k) * np.sqrt(2 / k)).astype(np.float32) for k, m in itertools.pairwise(sizes)]
     y_all = np.eye(10, dtype=np.float32)[labels]
     log = []
     start = time.perf_counter()
