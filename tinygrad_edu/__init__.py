@@ -1,7 +1,111 @@
-from . import backends
-from .tensor import Tensor
-from .ops import methods
-from . import autograd
-from .modes import no_grad
+"""tinygrad_edu: reverse-mode automatic differentiation to be read in an evening, with PyTorch's names.
 
-backends.start()
+`import tinygrad_edu as tg`; then tg.tensor, tg.nn, tg.optim and so on mean what they mean in PyTorch, and tg.replay runs
+a whole training step in C. Ops and engine are imported here, everything above them when it is asked for.
+Read next: tensor.py, op.py, autograd.py: the engine.
+"""
+
+from __future__ import annotations
+
+import builtins
+import importlib
+from typing import Any
+
+from . import autograd, backends, config
+from .config import get_num_threads, set_num_threads, show_config
+from .dtypes import (
+    bool_, dtype, float32, float64, get_default_dtype, int32, int64, promote_types, result_type, set_default_dtype, uint8,
+)  # fmt: skip
+from .interop import Size, device
+from .modes import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from .ops import methods  # noqa: F401  (gives Tensor its methods)
+from .ops.activation import relu, sigmoid, tanh
+from .ops.compare import (
+    allclose, bitwise_and, bitwise_not, bitwise_or, bitwise_xor, clamp, eq, equal, ge, gt, isclose, isfinite, isinf, isnan,
+    le, logical_and, logical_not, logical_or, logical_xor, lt, maximum, minimum, ne, where,
+)  # fmt: skip
+from .ops.create import (
+    arange, as_tensor, empty, empty_like, eye, from_numpy, full, full_like, linspace, ones, ones_like, tensor, zeros,
+    zeros_like,
+)  # fmt: skip
+from .ops.elementwise import (
+    abs, add, addcdiv, addcmul, ceil, cos, div, erf, exp, expm1, floor, floor_divide, lerp, log, log1p, mul, neg, pow,
+    reciprocal, remainder, round, rsqrt, sign, sin, sqrt, square, sub, tan, trunc,
+)  # fmt: skip
+from .ops.gather import (
+    argwhere, gather, index_add, index_copy, index_fill, index_select, masked_fill, masked_select, nonzero, scatter,
+    scatter_add, take, take_along_dim,
+)  # fmt: skip
+from .ops.index import index_put
+from .ops.join import (
+    broadcast_tensors, cat, chunk, concat, concatenate, flip, hstack, meshgrid, repeat_interleave, roll, split, stack, tile,
+    tril, triu, unbind, vstack,
+)  # fmt: skip
+from .ops.matmul import addmm, baddbmm, bmm, dot, matmul, mm, mv, outer
+from .ops.move import clone
+from .ops.order import argsort, kthvalue, msort, sort, topk
+from .ops.reduce import (
+    all, amax, amin, any, argmax, argmin, count_nonzero, cumsum, logsumexp, max, mean, min, norm, prod, std, std_mean, sum,
+    var, var_mean,
+)  # fmt: skip
+from .ops.views import (
+    broadcast_to, diagonal, flatten, movedim, moveaxis, narrow, permute, ravel, reshape, select, squeeze, swapaxes, swapdims,
+    t, transpose, unflatten, unsqueeze,
+)  # fmt: skip
+from .replay import replay
+from .tensor import Tensor
+
+__version__ = "0.1.0"
+
+float, double, int, long, bool = float32, float64, int32, int64, bool_
+subtract, multiply, divide, true_divide, negative, absolute, clip = sub, mul, div, div, neg, abs, clamp
+greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne
+
+ABOVE = ("datasets", "nn", "optim", "reports", "train", "utils")  # subpackages imported when used
+
+__all__ = [
+    "abs", "absolute", "add", "addcdiv", "addcmul", "addmm", "all", "allclose", "amax", "amin", "any", "arange",
+    "argmax", "argmin", "argsort", "argwhere", "as_tensor", "autograd", "backends", "baddbmm", "bitwise_and",
+    "bitwise_not", "bitwise_or", "bitwise_xor", "bmm", "bool", "bool_", "broadcast_tensors", "broadcast_to", "cat",
+    "ceil", "chunk", "clamp", "clip", "clone", "concat", "concatenate", "config", "cos", "count_nonzero", "cumsum",
+    "device", "diagonal", "div", "divide", "dot", "double", "dtype", "empty", "empty_like", "enable_grad", "eq",
+    "equal", "erf", "exp", "expm1", "eye", "flatten", "flip", "float", "float32", "float64", "floor",
+    "floor_divide", "from_numpy", "full", "full_like", "gather", "ge", "get_default_dtype", "get_num_threads",
+    "greater", "greater_equal", "gt", "hstack", "index_add", "index_copy", "index_fill", "index_put",
+    "index_select", "int", "int32", "int64", "is_floating_point", "is_grad_enabled", "is_tensor", "isclose",
+    "isfinite", "isinf", "isnan", "kthvalue", "le", "lerp", "less", "less_equal", "linspace", "log", "log1p",
+    "logical_and", "logical_not", "logical_or", "logical_xor", "logsumexp", "long", "lt", "masked_fill",
+    "masked_select", "matmul", "max", "maximum", "mean", "meshgrid", "min", "minimum", "mm", "moveaxis", "movedim",
+    "msort", "mul", "multiply", "mv", "narrow", "ne", "neg", "negative", "no_grad", "nonzero", "norm", "not_equal",
+    "numel", "ones", "ones_like", "outer", "permute", "pow", "prod", "promote_types", "ravel", "reciprocal", "relu",
+    "remainder", "repeat_interleave", "replay", "reshape", "result_type", "roll", "round", "rsqrt", "scatter",
+    "scatter_add", "select", "set_default_dtype", "set_grad_enabled", "set_num_threads", "show_config", "sigmoid",
+    "sign", "sin", "Size", "sort", "split", "sqrt", "square", "squeeze", "stack", "std", "std_mean", "sub",
+    "subtract", "sum", "swapaxes", "swapdims", "t", "take", "take_along_dim", "tan", "tanh", "Tensor", "tensor",
+    "tile", "topk", "transpose", "tril", "triu", "true_divide", "trunc", "uint8", "unbind", "unflatten",
+    "unsqueeze", "var", "var_mean", "vstack", "where", "zeros", "zeros_like",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name in ABOVE:
+        return importlib.import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def is_tensor(obj: Any) -> builtins.bool:
+    """Whether obj is a Tensor."""
+    return isinstance(obj, Tensor)
+
+
+def is_floating_point(input: Tensor) -> builtins.bool:
+    """Whether the tensor's dtype is float32 or float64."""
+    return input.is_floating_point()
+
+
+def numel(input: Tensor) -> builtins.int:
+    """The number of elements."""
+    return input.numel()
+
+
+config.start()
