@@ -131,6 +131,7 @@ class Op:
     ) -> None:
         self.name = name or reference.__name__
         self.reference, self.shape, self.dtype = reference, shape, out_dtype
+        self.elementwise = bool(getattr(shape, "elementwise", False))  # each output element depends on one of each input
         self.__doc__ = reference.__doc__
         code = reference.__code__
         self.variadic = bool(code.co_flags & 0x04)  # takes *inputs
@@ -148,7 +149,7 @@ class Op:
     skipped_parameters = 1  # the reference's first parameter is `out`
     updates = False  # whether the first input is what is written to
     is_view = False  # whether the output is the input's memory
-    working_input = 0  # the input whose dtype chooses the kernel
+    working_input: int | None = 0  # the input whose dtype chooses the kernel; None: the output's does
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"

@@ -50,7 +50,8 @@ def describe(spec: Spec) -> tuple[list[Layout], list[int], list[float]]:
 def make_node(spec: Spec) -> Any | None:
     """A node of the core for this signature, or None where there is no kernel for it."""
     layouts, ints, floats = describe(spec)
-    working = spec.inputs[spec.op.working_input] if spec.inputs else spec.layout
+    place = spec.op.working_input
+    working = spec.inputs[place] if spec.inputs and place is not None else spec.layout
     kernel = lib.tg_kernel_find(spec.op.name.encode(), working.dtype.index)
     fits = all(x.ndim <= MAX_DIMS for x in layouts) and len(ints) <= MAX_INTS and len(floats) <= MAX_FLOATS
     if kernel < 0 or not fits:
