@@ -65,8 +65,8 @@ static void as_bools(char *out, int64_t n) {
     for (int64_t i = 0; i < n; i++) out[i] = out[i] != 0;
 }
 
-/* Not inline: one walk for all ops, a call a row. */
-__attribute__((noinline)) static void walk(const tg_node *node, int64_t lo, int64_t hi, char *own, row_fn row) {
+/* Not inline: one for all ops, a call a row. */
+__attribute__((noinline)) static void walk_all(const tg_node *node, int64_t lo, int64_t hi, char *own, row_fn row) {
     const plan *p = (const plan *)node->plan;
     const int inputs = node->n_args - 1;
     const int64_t start = lo * p->piece, end = TG_MIN(hi * p->piece, p->total), last = p->l.dims - 1;
@@ -82,7 +82,7 @@ __attribute__((noinline)) static void walk(const tg_node *node, int64_t lo, int6
                     in[i] = a->data + at * size;
                 } else {
                     in[i] = own + i * BLOCK * 8;
-                    fetch(&p->l, i, a->data, at, n, size, in[i]);
+                    fetch(p->l.dims, p->l.shape, p->l.stride[i], a->data, at, n, size, in[i]);
                 }
             }
             row(node, out, in, n, FORM_11);
@@ -90,7 +90,7 @@ __attribute__((noinline)) static void walk(const tg_node *node, int64_t lo, int6
         }
     } else {
         int64_t at[TG_DIMS];
-        index_at(&p->l, start, at);
+        index_at(p->l.dims, p->l.shape, start, at);
         for (int i = 0; i < inputs; i++) {
             in[i] = node->args[i + 1].data;
             for (int64_t d = 0; d <= last; d++) in[i] += at[d] * p->l.stride[i][d];
@@ -216,7 +216,7 @@ static inline real clamped(real x, double low, double high) {
     }                                                                                               \
     static void name##_run(const tg_node *node, int phase, int64_t lo, int64_t hi, char *own) {     \
         (void)phase;                                                                                \
-        walk(node, lo, hi, own, name##_row);                                                        \
+        walk_all(node, lo, hi, own, name##_row);                                                    \
     }
 
 #define LOOP(x_, y_, expression)           \

@@ -64,11 +64,48 @@ static inline void collapse(loops *l, const tg_array *whole, const tg_array *arr
 }
 
 /* Split a position in logical order into an index for each dimension. */
-static inline void index_at(const loops *l, int64_t position, int64_t *at) {
-    for (int64_t d = l->dims - 1; d >= 0; d--) {
-        at[d] = position % l->shape[d];
-        position /= l->shape[d];
+static inline void index_at(int64_t dims, const int64_t *shape, int64_t position, int64_t *at) {
+    for (int64_t d = dims - 1; d > 0; d--) {
+        at[d] = position % shape[d];
+        position /= shape[d];
     }
+    at[0] = position;
+}
+
+/* The loops over some dimensions of one array. */
+typedef struct {
+    int64_t dims; /* at least 1 */
+    int64_t shape[TG_DIMS], stride[TG_DIMS];
+} walk;
+
+/* Walk the n dimensions listed, the first one outside. */
+static inline void walk_dims(walk *w, const tg_array *a, const int *listed, int n) {
+    w->dims = 0;
+    for (int i = 0; i < n; i++) {
+        int64_t size = a->shape[listed[i]], stride = a->stride[listed[i]] * item_size(a), last = w->dims - 1;
+        if (size == 1) continue;
+        if (last >= 0 && w->stride[last] == stride * size)
+            w->shape[last] *= size, w->stride[last] = stride;
+        else
+            w->shape[w->dims] = size, w->stride[w->dims++] = stride;
+    }
+    if (w->dims == 0) w->dims = w->shape[0] = 1, w->stride[0] = item_size(a);
+}
+
+static inline int64_t walk_count(const walk *w) {
+    int64_t n = 1;
+    for (int64_t d = 0; d < w->dims; d++) n *= w->shape[d];
+    return n;
+}
+
+/* Bytes from the first element to the one at a position in the walk's order. */
+static inline int64_t walk_offset(const walk *w, int64_t position) {
+    int64_t offset = 0;
+    for (int64_t d = w->dims - 1; d > 0; d--) {
+        offset += position % w->shape[d] * w->stride[d];
+        position /= w->shape[d];
+    }
+    return offset + position * w->stride[0];
 }
 
 /* n elements from a stride to neighbouring places, or back. */
@@ -89,14 +126,14 @@ static inline void move_row(char *to, int64_t to_stride, const char *from, int64
 #undef MOVE
 }
 
-/* Read elements start .. start + n - 1 of array number i, at `from`, into `to`. */
-static inline void fetch(const loops *l, int i, const char *from, int64_t start, int64_t n, int64_t size, char *to) {
-    const int64_t *stride = l->stride[i], last = l->dims - 1;
-    int64_t at[TG_DIMS];
-    index_at(l, start, at);
+/* Read elements start .. start + n - 1, in logical order, of the array at `from` into `to`. */
+static inline void fetch(int64_t dims, const int64_t *shape, const int64_t *stride, const char *from, int64_t start,
+                         int64_t n, int64_t size, char *to) {
+    int64_t at[TG_DIMS], last = dims - 1;
+    index_at(dims, shape, start, at);
     for (int64_t d = 0; d <= last; d++) from += at[d] * stride[d];
     while (n > 0) {
-        int64_t length = TG_MIN(n, l->shape[last] - at[last]);
+        int64_t length = TG_MIN(n, shape[last] - at[last]);
         move_row(to, size, from, stride[last], length, size);
         n -= length;
         to += length * size;
@@ -104,14 +141,11 @@ static inline void fetch(const loops *l, int i, const char *from, int64_t start,
         at[last] = 0;
         for (int64_t d = last - 1; d >= 0; d--) {
             from += stride[d];
-            if (++at[d] < l->shape[d]) break;
-            from -= l->shape[d] * stride[d];
+            if (++at[d] < shape[d]) break;
+            from -= shape[d] * stride[d];
             at[d] = 0;
         }
     }
 }
-
-/* Units of work: one for what is small, else fixed pieces. The sizes of pieces depend on nothing but the shape. */
-static inline int64_t units_of(int64_t total, int64_t piece) { return total == 0 ? 0 : (total + piece - 1) / piece; }
 
 #endif
