@@ -28,6 +28,7 @@ from .ops.create import (
     arange, as_tensor, empty, empty_like, eye, from_numpy, full, full_like, linspace, ones, ones_like, tensor, zeros,
     zeros_like,
 )  # fmt: skip
+from .ops.einsum import einsum
 from .ops.elementwise import (
     abs, add, addcdiv, addcmul, ceil, cos, div, erf, exp, expm1, floor, floor_divide, lerp, log, log1p, mul, neg, pow,
     reciprocal, remainder, round, rsqrt, sign, sin, sqrt, square, sub, tan, trunc,
@@ -68,8 +69,8 @@ __all__ = [
     "argmax", "argmin", "argsort", "argwhere", "as_tensor", "autograd", "backends", "baddbmm", "bitwise_and",
     "bitwise_not", "bitwise_or", "bitwise_xor", "bmm", "bool", "bool_", "broadcast_tensors", "broadcast_to", "cat",
     "ceil", "chunk", "clamp", "clip", "clone", "concat", "concatenate", "config", "cos", "count_nonzero", "cumsum",
-    "device", "diagonal", "div", "divide", "dot", "double", "dtype", "empty", "empty_like", "enable_grad", "eq",
-    "equal", "erf", "exp", "expm1", "eye", "flatten", "flip", "float", "float32", "float64", "floor",
+    "device", "diagonal", "div", "divide", "dot", "double", "dtype", "einsum", "empty", "empty_like", "enable_grad",
+    "eq", "equal", "erf", "exp", "expm1", "eye", "flatten", "flip", "float", "float32", "float64", "floor",
     "floor_divide", "from_numpy", "full", "full_like", "gather", "ge", "get_default_dtype", "get_num_threads",
     "greater", "greater_equal", "gt", "hstack", "index_add", "index_copy", "index_fill", "index_put",
     "index_select", "int", "int32", "int64", "is_floating_point", "is_grad_enabled", "is_tensor", "isclose",
@@ -81,7 +82,7 @@ __all__ = [
     "remainder", "repeat_interleave", "replay", "reshape", "result_type", "roll", "round", "rsqrt", "scatter",
     "scatter_add", "select", "set_default_dtype", "set_grad_enabled", "set_num_threads", "show_config", "sigmoid",
     "sign", "sin", "Size", "sort", "split", "sqrt", "square", "squeeze", "stack", "std", "std_mean", "sub",
-    "subtract", "sum", "swapaxes", "swapdims", "t", "take", "take_along_dim", "tan", "tanh", "Tensor", "tensor",
+    "subtract", "sum", "swapaxes", "swapdims", "t", "take", "take_along_dim", "tan", "tanh", "tensor", "Tensor",
     "tile", "topk", "transpose", "tril", "triu", "true_divide", "trunc", "uint8", "unbind", "unflatten",
     "unsqueeze", "var", "var_mean", "vstack", "where", "zeros", "zeros_like",
 ]  # fmt: skip

@@ -1,8 +1,8 @@
 """Matrix products: two ops, matmul and linear, and everything else by rearranging for them.
 
 matmul takes matrices or stacks of them, of any strides, so no transpose is ever copied. linear is x W^T + b with an
-activation in the product's last pass over memory. Left out: complex numbers, and einsum's list-of-numbers form.
-Read next: create.py.
+activation in the product's last pass over memory. Left out: complex numbers.
+Read next: einsum.py.
 """
 
 from __future__ import annotations
