@@ -161,8 +161,8 @@ class Tensor(Interop, TensorMethods):
 
     @data.setter
     def data(self, value: Tensor) -> None:
-        if value.layout.dtype is not self.layout.dtype:
-            raise RuntimeError(f"data of {value.layout.dtype} does not fit a tensor of {self.layout.dtype}")
+        if self.needs_grad and not value.layout.dtype.is_floating_point:
+            raise RuntimeError(f"data of {value.layout.dtype} does not fit a tensor that requires grad")
         self.storage, self.layout, self.offset, self.address = value.storage, value.layout, value.offset, value.address
         modes.structure_changed()
 
