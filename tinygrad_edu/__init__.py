@@ -45,6 +45,10 @@ from .ops.join import (
 from .ops.matmul import addmm, baddbmm, bmm, dot, matmul, mm, mv, outer
 from .ops.move import clone
 from .ops.order import argsort, kthvalue, msort, sort, topk
+from .ops.random import (
+    Generator, bernoulli, get_rng_state, initial_seed, manual_seed, normal, rand, rand_like, randint, randint_like, randn,
+    randn_like, randperm, seed, set_rng_state,
+)  # fmt: skip
 from .ops.reduce import (
     all, amax, amin, any, argmax, argmin, count_nonzero, cumsum, logsumexp, max, mean, min, norm, prod, std, std_mean, sum,
     var, var_mean,
@@ -66,25 +70,27 @@ ABOVE = ("datasets", "nn", "optim", "reports", "train", "utils")  # subpackages 
 
 __all__ = [
     "abs", "absolute", "add", "addcdiv", "addcmul", "addmm", "all", "allclose", "amax", "amin", "any", "arange",
-    "argmax", "argmin", "argsort", "argwhere", "as_tensor", "autograd", "backends", "baddbmm", "bitwise_and",
-    "bitwise_not", "bitwise_or", "bitwise_xor", "bmm", "bool", "bool_", "broadcast_tensors", "broadcast_to", "cat",
-    "ceil", "chunk", "clamp", "clip", "clone", "concat", "concatenate", "config", "cos", "count_nonzero", "cumsum",
-    "device", "diagonal", "div", "divide", "dot", "double", "dtype", "einsum", "empty", "empty_like", "enable_grad",
-    "eq", "equal", "erf", "exp", "expm1", "eye", "flatten", "flip", "float", "float32", "float64", "floor",
-    "floor_divide", "from_numpy", "full", "full_like", "gather", "ge", "get_default_dtype", "get_num_threads",
-    "greater", "greater_equal", "gt", "hstack", "index_add", "index_copy", "index_fill", "index_put",
-    "index_select", "int", "int32", "int64", "is_floating_point", "is_grad_enabled", "is_tensor", "isclose",
-    "isfinite", "isinf", "isnan", "kthvalue", "le", "lerp", "less", "less_equal", "linspace", "log", "log1p",
-    "logical_and", "logical_not", "logical_or", "logical_xor", "logsumexp", "long", "lt", "masked_fill",
-    "masked_select", "matmul", "max", "maximum", "mean", "meshgrid", "min", "minimum", "mm", "moveaxis", "movedim",
-    "msort", "mul", "multiply", "mv", "narrow", "ne", "neg", "negative", "no_grad", "nonzero", "norm", "not_equal",
-    "numel", "ones", "ones_like", "outer", "permute", "pow", "prod", "promote_types", "ravel", "reciprocal", "relu",
-    "remainder", "repeat_interleave", "replay", "reshape", "result_type", "roll", "round", "rsqrt", "scatter",
-    "scatter_add", "select", "set_default_dtype", "set_grad_enabled", "set_num_threads", "show_config", "sigmoid",
-    "sign", "sin", "Size", "sort", "split", "sqrt", "square", "squeeze", "stack", "std", "std_mean", "sub",
-    "subtract", "sum", "swapaxes", "swapdims", "t", "take", "take_along_dim", "tan", "tanh", "tensor", "Tensor",
-    "tile", "topk", "transpose", "tril", "triu", "true_divide", "trunc", "uint8", "unbind", "unflatten",
-    "unsqueeze", "var", "var_mean", "vstack", "where", "zeros", "zeros_like",
+    "argmax", "argmin", "argsort", "argwhere", "as_tensor", "autograd", "backends", "baddbmm", "bernoulli",
+    "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "bmm", "bool", "bool_", "broadcast_tensors",
+    "broadcast_to", "cat", "ceil", "chunk", "clamp", "clip", "clone", "concat", "concatenate", "config", "cos",
+    "count_nonzero", "cumsum", "device", "diagonal", "div", "divide", "dot", "double", "dtype", "einsum", "empty",
+    "empty_like", "enable_grad", "eq", "equal", "erf", "exp", "expm1", "eye", "flatten", "flip", "float", "float32",
+    "float64", "floor", "floor_divide", "from_numpy", "full", "full_like", "gather", "ge", "Generator",
+    "get_default_dtype", "get_num_threads", "get_rng_state", "greater", "greater_equal", "gt", "hstack",
+    "index_add", "index_copy", "index_fill", "index_put", "index_select", "initial_seed", "int", "int32", "int64",
+    "is_floating_point", "is_grad_enabled", "is_tensor", "isclose", "isfinite", "isinf", "isnan", "kthvalue", "le",
+    "lerp", "less", "less_equal", "linspace", "log", "log1p", "logical_and", "logical_not", "logical_or",
+    "logical_xor", "logsumexp", "long", "lt", "manual_seed", "masked_fill", "masked_select", "matmul", "max",
+    "maximum", "mean", "meshgrid", "min", "minimum", "mm", "moveaxis", "movedim", "msort", "mul", "multiply", "mv",
+    "narrow", "ne", "neg", "negative", "no_grad", "nonzero", "norm", "normal", "not_equal", "numel", "ones",
+    "ones_like", "outer", "permute", "pow", "prod", "promote_types", "rand", "rand_like", "randint", "randint_like",
+    "randn", "randn_like", "randperm", "ravel", "reciprocal", "relu", "remainder", "repeat_interleave", "replay",
+    "reshape", "result_type", "roll", "round", "rsqrt", "scatter", "scatter_add", "seed", "select",
+    "set_default_dtype", "set_grad_enabled", "set_num_threads", "set_rng_state", "show_config", "sigmoid", "sign",
+    "sin", "Size", "sort", "split", "sqrt", "square", "squeeze", "stack", "std", "std_mean", "sub", "subtract",
+    "sum", "swapaxes", "swapdims", "t", "take", "take_along_dim", "tan", "tanh", "tensor", "Tensor", "tile", "topk",
+    "transpose", "tril", "triu", "true_divide", "trunc", "uint8", "unbind", "unflatten", "unsqueeze", "var",
+    "var_mean", "vstack", "where", "zeros", "zeros_like",
 ]  # fmt: skip
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..op import op
 from ..tensor import Tensor
-from .common import broadcasting, same_shape, unary, zeros_as
+from .common import broadcasting, unary, zeros_as
 from .compare import where
 from .elementwise import _erf, exp, square
 
@@ -79,7 +79,7 @@ sigmoid_grad.vjps(
 )
 
 
-@op(same_shape)
+@op(broadcasting("leaky_relu"))
 def leaky_relu(out, input, *, negative_slope):
     np.multiply(input, np.where(input > 0, 1, negative_slope).astype(out.dtype), out=out)
 
@@ -98,7 +98,7 @@ leaky_relu_grad.vjps(
 )
 
 
-@op(same_shape)
+@op(broadcasting("elu"))
 def elu(out, input, *, alpha):
     """x where x > 0, else alpha * (exp(x) - 1)."""
     np.copyto(out, np.where(input > 0, input, np.expm1(np.minimum(input, 0)) * alpha))
@@ -143,7 +143,7 @@ def _silu_second(g: Tensor, grad: Tensor, input: Tensor) -> Tensor:
 silu_grad.vjps(grad=lambda g, input: silu_grad(g, input), input=_silu_second)
 
 
-@op(same_shape)
+@op(broadcasting("softplus"))
 def softplus(out, input, *, beta, threshold):
     """log(1 + exp(beta x)) / beta, and x where beta x > threshold."""
     z = input * out.dtype.type(beta)
@@ -158,7 +158,7 @@ def _softplus_rule(g: Tensor, input: Tensor, beta: float, threshold: float) -> T
 softplus.vjps(input=_softplus_rule)
 
 
-@op(same_shape)
+@op(broadcasting("gelu"))
 def gelu(out, input, *, tanh):
     """x times the normal distribution function at x; with tanh, by the approximation of arXiv:1606.08415."""
     if tanh:

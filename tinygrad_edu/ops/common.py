@@ -82,12 +82,13 @@ def broadcast_shapes(name: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def broadcasting(name: str) -> Callable[..., tuple[int, ...]]:
-    """The shape rule of elementwise ops."""
+    """The shape rule of elementwise ops, by which backends know that an op is one."""
 
     def rule(*layouts: Layout, **_: Any) -> tuple[int, ...]:
         first = layouts[0].shape
         return first if all(x.shape == first for x in layouts) else broadcast_shapes(name, *[x.shape for x in layouts])
 
+    rule.elementwise = True  # type: ignore[attr-defined]
     return rule
 
 
@@ -124,8 +125,8 @@ def zeros_as(x: Tensor) -> Tensor:
 
 
 def refuse_bools(name: str, *operands: Any) -> None:
-    """Raise RuntimeError for what PyTorch has no arithmetic for."""
-    if any(isinstance(x, bool) or getattr(x, "dtype", None) is bool_ for x in operands):
+    """Raise RuntimeError, naming the op, if an operand (or a dtype) is bool."""
+    if any(isinstance(x, bool) or x is bool_ or getattr(x, "dtype", None) is bool_ for x in operands):
         raise RuntimeError(f"{name} is not supported for bool; use ~ or logical_not(), ^ or logical_xor(), or a cast")
 
 
@@ -135,7 +136,7 @@ class Unary(Op):
     def __init__(
         self, reference: Callable[..., None], floats: bool = True, out_dtype: dtype | None = None, bools: bool = True
     ) -> None:
-        super().__init__(reference, same_shape, out_dtype)
+        super().__init__(reference, broadcasting(reference.__name__), out_dtype)
         self.floats, self.bools = floats, bools
 
     def __call__(self, input: Any) -> Tensor:  # type: ignore[override]
@@ -145,9 +146,13 @@ class Unary(Op):
             spec = None
         if spec is not None:
             return self.run(spec, (input,))
+        return self.apply(self.converted(input))
+
+    def converted(self, input: Any) -> Tensor:
+        """What a user passes as the tensor that the kernel takes."""
         if not self.bools:
             refuse_bools(self.name, input)
-        return self.apply(floating(input, self.name) if self.floats else as_tensor(input, self.name))
+        return floating(input, self.name) if self.floats else as_tensor(input, self.name)
 
 
 class Binary(Op):

@@ -199,9 +199,9 @@ class Clamp(Op):
         bounds = [bound for bound in (min, max) if bound is not None]
         if not bounds:
             raise RuntimeError("clamp: at least one of min and max must not be None")
-        refuse_bools("clamp", input)
         input = as_tensor(input, "clamp")
         d = result_type(input, *[b if isinstance(b, (bool, int, float)) else as_tensor(b, "clamp") for b in bounds])
+        refuse_bools("clamp", d)
         input = input if input.layout.dtype is d else input.to(d)
         if all(isinstance(bound, (bool, int, float)) for bound in bounds):
             lowest, highest = -math.inf if min is None else float(min), math.inf if max is None else float(max)
@@ -213,7 +213,7 @@ class Clamp(Op):
         return input
 
 
-@partial(Clamp, shape=same_shape)
+@partial(Clamp, shape=broadcasting("clamp"))
 def clamp(out, input, *, min, max):
     if out.dtype.kind == "f":
         np.clip(input, min, max, out=out)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import result_type
+from ..dtypes import bool_, int64, result_type
 from ..tensor import Tensor
 from .common import (
     Binary,
@@ -185,7 +185,15 @@ pow.vjps(
 )
 
 
-@unary(floats=False, bools=False)
+class Square(Unary):
+    """square: of bools in int64, as PyTorch's x ** 2."""
+
+    def converted(self, input: Any) -> Tensor:
+        x = super().converted(input)
+        return x.to(int64) if x.layout.dtype is bool_ else x
+
+
+@partial(Square, floats=False)
 def square(out, input):
     np.square(input, out=out)
 

@@ -15,7 +15,7 @@ from .. import dtypes
 from ..tensor import Tensor
 from . import activation as a
 from . import compare as c
-from . import create, index, inplace, move, order, views
+from . import create, index, inplace, move, order, random, views
 from . import elementwise as e
 from . import gather as g
 from . import join as j
@@ -325,6 +325,8 @@ class TensorMethods:
     masked_fill_, scatter_, scatter_add_ = map(inplace.inplace, (g.masked_fill, g.scatter, g.scatter_add))
     index_add_, index_copy_, index_fill_ = map(inplace.inplace, (g.index_add, g.index_copy, g.index_fill))
     tril_, triu_ = map(inplace.inplace, (j.tril, j.triu))
+    uniform_, normal_, bernoulli_, exponential_ = (
+        random.uniform_, random.normal_, random.bernoulli_, random.exponential_)
     copy_, fill_, zero_ = inplace.copy_, inplace.fill_, inplace.zero_
 
 
