@@ -241,7 +241,7 @@ static inline void gemm_plan(gemm *g) {
     int64_t rows = gemm_pieces(g->m, g->height), cols = gemm_pieces(g->n, GEMM_COLS);
 
     /* Cut columns first, since that repeats no work of packing B; but no block is taller than GEMM_M. */
-    int64_t units = TG_MIN(gemm_work(g) / GEMM_UNIT + 1, GEMM_UNITS);
+    int64_t units = TG_MIN(TG_MAX(gemm_work(g) / GEMM_UNIT, 1), GEMM_UNITS);
     int64_t row_blocks = gemm_pieces(rows, GEMM_M / g->height);
     int64_t col_blocks = TG_MIN(gemm_pieces(units, row_blocks), cols);
     row_blocks = TG_MIN(TG_MAX(units / col_blocks, row_blocks), rows);
