@@ -131,7 +131,7 @@ class Op:
     ) -> None:
         self.name = name or reference.__name__
         self.reference, self.shape, self.dtype = reference, shape, out_dtype
-        self.elementwise = bool(getattr(shape, "elementwise", False))  # each output element depends on one of each input
+        self.elementwise = bool(getattr(shape, "elementwise", False))  # one element of each input each
         self.__doc__ = reference.__doc__
         code = reference.__code__
         self.variadic = bool(code.co_flags & 0x04)  # takes *inputs

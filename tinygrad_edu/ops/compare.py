@@ -15,7 +15,7 @@ import numpy as np
 from ..dtypes import bool_, result_type
 from ..op import Op
 from ..tensor import Tensor
-from .common import as_tensor, binary, broadcasting, promoted, refuse_bools, same_shape, unary
+from .common import as_tensor, binary, broadcasting, promoted, refuse_bools, unary
 
 # Comparisons; NaN equals nothing, not even itself
 
