@@ -1,6 +1,7 @@
 """Optimiser steps against PyTorch's optimisers, in every configuration, 20 steps in double precision."""
 
 import itertools
+from functools import partial
 
 import numpy as np
 import pytest
@@ -41,16 +42,28 @@ def adagrad(o):
 
 
 BOTH = (False, True)
-CASES = [("SGD", sgd, o) for o in product(lr=[0.1], momentum=[0.0, 0.9], dampening=[0.0, 0.3], weight_decay=[0.0, 0.1],
-                                          nesterov=BOTH, maximize=BOTH)
-         if not o["nesterov"] or (o["momentum"] and not o["dampening"])]  # fmt: skip
-for name in ("Adam", "AdamW"):
-    CASES += [(name, lambda o, d=name == "AdamW": adam(o, d), o) for o in product(
-        lr=[0.01], betas=[(0.9, 0.999), (0.3, 0.5)], eps=[1e-8], weight_decay=[0.0, 0.1], amsgrad=BOTH, maximize=BOTH)]  # fmt: skip
-CASES += [("RMSprop", rmsprop, o) for o in product(lr=[0.01], alpha=[0.99, 0.4], eps=[1e-8], weight_decay=[0.0, 0.1],
-                                                   momentum=[0.0, 0.9], centered=BOTH, maximize=BOTH)]  # fmt: skip
-CASES += [("Adagrad", adagrad, o) for o in product(lr=[0.01], lr_decay=[0.0, 0.1], weight_decay=[0.0, 0.1],
-                                                   eps=[1e-10], maximize=BOTH)]  # fmt: skip
+DECAYS = [0.0, 0.1]
+CASES = [
+    ("SGD", sgd, o)
+    for o in product(
+        lr=[0.1], momentum=[0.0, 0.9], dampening=[0.0, 0.3], weight_decay=DECAYS, nesterov=BOTH, maximize=BOTH
+    )
+    if not o["nesterov"] or (o["momentum"] and not o["dampening"])
+]
+for o in product(
+    lr=[0.01], betas=[(0.9, 0.999), (0.3, 0.5)], eps=[1e-8], weight_decay=DECAYS, amsgrad=BOTH, maximize=BOTH
+):
+    CASES += [("Adam", adam, o), ("AdamW", partial(adam, decoupled=True), o)]
+CASES += [
+    ("RMSprop", rmsprop, o)
+    for o in product(
+        lr=[0.01], alpha=[0.99, 0.4], eps=[1e-8], weight_decay=DECAYS, momentum=[0.0, 0.9], centered=BOTH, maximize=BOTH
+    )
+]
+CASES += [
+    ("Adagrad", adagrad, o)
+    for o in product(lr=[0.01], lr_decay=DECAYS, weight_decay=DECAYS, eps=[1e-10], maximize=BOTH)
+]
 IDS = [f"{name}-{'-'.join(f'{k}={v}' for k, v in o.items() if v not in (0, False))}" for name, _, o in CASES]
 
 

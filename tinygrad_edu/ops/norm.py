@@ -1,0 +1,168 @@
+"""Softmax and its logarithm along a dimension, and normalisation of the trailing dimensions.
+
+Each of the three has one gradient op. Those are linear in the incoming gradient, by a symmetric matrix for softmax and
+standardize, so a gradient op's rule for it is (nearly) the op itself. Left out: batch, group and instance
+normalisation, which come with convolutions. Read next: loss.py; csrc/norm.c has the kernels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..dtypes import dtype as Dtype
+from ..op import Op, op
+from ..tensor import Tensor
+from .common import as_tensor, normal_dim, same_shape
+from .elementwise import exp, rsqrt, square
+
+
+@op(same_shape)
+def softmax_op(out, input, *, dim):  # type: ignore[no-untyped-def]
+    """exp(x) / sum(exp(x)), of x less its maximum so that nothing overflows."""
+    if out.size:
+        np.exp(input - input.max(dim, keepdims=True), out=out)
+        out /= out.sum(dim, keepdims=True)
+
+
+@op(same_shape)
+def softmax_grad(out, grad, result, *, dim):  # type: ignore[no-untyped-def]
+    """result * (grad - sum(grad * result)) inverts result = softmax(input)."""
+    np.multiply(result, grad - (grad * result).sum(dim, keepdims=True), out=out)
+
+
+softmax_op.vjps(input=lambda g, y, dim: softmax_grad.apply(g, y, dim=dim))
+softmax_grad.vjps(
+    grad=lambda g, result, dim: softmax_grad.apply(g, result, dim=dim),
+    result=lambda g, grad, result, dim: (
+        g * (grad - (grad * result).sum(dim, keepdim=True)) - grad * (g * result).sum(dim, keepdim=True)
+    ),
+)
+
+
+@op(same_shape)
+def log_softmax_op(out, input, *, dim):  # type: ignore[no-untyped-def]
+    """x - max(x) - log(sum(exp(x - max(x)))): exact where one entry stands far above the rest."""
+    if out.size:
+        np.subtract(input, input.max(dim, keepdims=True), out=out)
+        out -= np.log(np.exp(out).sum(dim, keepdims=True))
+
+
+@op(same_shape)
+def log_softmax_grad(out, grad, result, *, dim):  # type: ignore[no-untyped-def]
+    """grad - exp(result) * sum(grad) inverts result = log_softmax(input)."""
+    np.subtract(grad, np.exp(result) * grad.sum(dim, keepdims=True), out=out)
+
+
+log_softmax_op.vjps(input=lambda g, y, dim: log_softmax_grad.apply(g, y, dim=dim))
+log_softmax_grad.vjps(
+    grad=lambda g, result, dim: g - (g * exp(result)).sum(dim, keepdim=True),
+    result=lambda g, grad, result, dim: -(g * exp(result)) * grad.sum(dim, keepdim=True),
+)
+
+
+def _along(primitive: Op, name: str, input: Tensor, dim: int, dtype: Dtype | None) -> Tensor:
+    x = as_tensor(input, name)
+    if dtype is not None:
+        x = x.to(dtype)
+    if not x.layout.dtype.is_floating_point:
+        raise RuntimeError(f"{name}: expected a floating-point input, got {x.dtype}; pass dtype=")
+    d = normal_dim(dim, x.layout.ndim, name)
+    if x.layout.ndim == 0:
+        return primitive.apply(x.reshape(1), dim=0).reshape(())
+    return primitive.apply(x, dim=d)
+
+
+def softmax(input: Tensor, dim: int, dtype: Dtype | None = None) -> Tensor:
+    """exp(x) / sum(exp(x)) along dim, after a conversion to dtype if one is given.
+
+    Raises RuntimeError for integers, IndexError for a dimension that is not there."""
+    return _along(softmax_op, "softmax", input, dim, dtype)
+
+
+def log_softmax(input: Tensor, dim: int, dtype: Dtype | None = None) -> Tensor:
+    """log(softmax(x)) along dim, without the overflow. Raises as softmax does."""
+    return _along(log_softmax_op, "log_softmax", input, dim, dtype)
+
+
+def _trailing(ndim: int, n: int) -> tuple[int, ...]:
+    return tuple(range(ndim - n, ndim))
+
+
+def _moments(x: Any, n: int, eps: float) -> tuple[Any, Any]:
+    """x less its mean, and 1 / sqrt(var + eps), over the last n dimensions."""
+    dims = _trailing(x.ndim, n)
+    centred = x - x.mean(dims, keepdims=True)
+    return centred, 1 / np.sqrt((centred * centred).mean(dims, keepdims=True) + x.dtype.type(eps))
+
+
+@op(same_shape)
+def standardize(out, input, *, n, eps):  # type: ignore[no-untyped-def]
+    """(x - mean) / sqrt(var + eps) over the last n dimensions; var is the mean squared deviation."""
+    if out.size:
+        centred, scale = _moments(input, n, eps)
+        np.multiply(centred, scale, out=out)
+
+
+@op(same_shape)
+def standardize_grad(out, grad, input, *, n, eps):  # type: ignore[no-untyped-def]
+    """scale * (grad - mean(grad) - y * mean(grad * y)) inverts y = standardize(input); scale = 1 / sqrt(var + eps)."""
+    if out.size:
+        dims = _trailing(input.ndim, n)
+        centred, scale = _moments(input, n, eps)
+        y = centred * scale
+        inner = grad - grad.mean(dims, keepdims=True) - y * (grad * y).mean(dims, keepdims=True)
+        np.multiply(inner, scale, out=out)
+
+
+def _standardize_second(g: Tensor, grad: Tensor, input: Tensor, n: int, eps: float) -> Tensor:
+    """With J the symmetric matrix of standardize_grad and y = standardize(x): the derivative of <g, J grad> in x is
+    -scale * (y * mean(g * J grad) + J g * mean(grad * y) + J grad * mean(g * y))."""
+    dims = _trailing(input.layout.ndim, n)
+
+    def mean(x: Tensor) -> Tensor:
+        return x.mean(dims, keepdim=True)
+
+    y = standardize.apply(input, n=n, eps=eps)
+    scale = rsqrt(mean(square(input - mean(input))) + eps)
+    through_g = standardize_grad.apply(g, input, n=n, eps=eps)
+    through_grad = standardize_grad.apply(grad, input, n=n, eps=eps)
+    return -scale * (y * mean(g * through_grad) + through_g * mean(grad * y) + through_grad * mean(g * y))
+
+
+standardize.vjps(input=lambda g, input, n, eps: standardize_grad.apply(g, input, n=n, eps=eps))
+standardize_grad.vjps(
+    grad=lambda g, input, n, eps: standardize_grad.apply(g, input, n=n, eps=eps), input=_standardize_second
+)
+
+
+def layer_norm(
+    input: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """standardize over the trailing dimensions normalized_shape, then times weight plus bias, of that shape both.
+
+    Source: Ba, Kiros, Hinton: Layer normalization, arXiv:1607.06450. Raises RuntimeError for shapes that do not fit."""
+    shape = tuple(normalized_shape)
+    n = len(shape)
+    if n == 0 or input.layout.shape[-n:] != shape:
+        raise RuntimeError(f"layer_norm: input of shape {input.layout.shape} does not end in normalized_shape {shape}")
+    for name, x in (("weight", weight), ("bias", bias)):
+        if x is not None and x.layout.shape != shape:
+            raise RuntimeError(f"layer_norm: {name} has shape {x.layout.shape}, expected normalized_shape {shape}")
+    if not input.layout.dtype.is_floating_point:
+        raise RuntimeError(f"layer_norm: expected a floating-point input, got {input.dtype}")
+    y = standardize.apply(input, n=n, eps=float(eps))
+    if weight is not None:
+        y = y * weight
+    return y if bias is None else y + bias
+
+
+def normalize(input: Tensor, p: float = 2.0, dim: int | Sequence[int] = 1, eps: float = 1e-12) -> Tensor:
+    """input / max(norm of order p along dim, eps)."""
+    return input / input.norm(p, dim, keepdim=True).clamp(min=eps)
