@@ -304,7 +304,7 @@ def test_form_of_a_set(tmp_path):
     assert dataset.class_to_idx == {"a": 0, "b": 1, "c": 2}
     assert repr(dataset).splitlines()[0] == "Dataset Small" and "Split: Test" in repr(dataset)
     doubled = Small(tmp_path / "root", transform=lambda x: x.float() * 2, target_transform=lambda y: -y)
-    assert float(doubled[1][0][0, 0]) == 2.0 * IMAGES[1, 0, 0] and doubled[1][1] == -LABELS[1]
+    assert float(doubled[1][0][0, 0]) == 2.0 * IMAGES[1, 0, 0] and doubled[1][1] == -int(LABELS[1])
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def prepare(args: argparse.Namespace) -> None:
     """Set the threads."""
-    from . import set_num_threads
+    from .config import set_num_threads
 
     if args.threads is not None:
         set_num_threads(args.threads)
@@ -154,8 +154,8 @@ def demo_command(args: argparse.Namespace) -> None:
         data = load(args.data)
     except DatasetError as error:
         print(
-            f"{error}\n\nNOTICE: the demonstration goes on with scikit-learn's handwritten digits instead (1,797 images of "
-            "8 x 8). Its figures can't be compared with the report's, which are for Fashion-MNIST.\n",
+            f"{error}\n\nNOTICE: the demo goes on with scikit-learn's handwritten digits instead (1,797 images "
+            "of 8 x 8). Its figures can't be compared with the report's, which are for Fashion-MNIST.\n",
             file=sys.stderr,
         )
         data = load(args.data, digits=True)

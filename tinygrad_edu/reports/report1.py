@@ -1,8 +1,8 @@
 """Report 1: a network given as a list of layers, trained on Fashion-MNIST, as its authors did and as it should be.
 
-    as-reported   weights only, drawn from NumPy's generator; an output error that is no loss's gradient; gradients summed
-                  over the mini-batch; the same shuffle every epoch
-    corrected     biases, the gradient of the mean cross-entropy, a fresh shuffle every epoch
+    as-reported  weights only, drawn from NumPy's generator; an output error that is no loss's gradient; gradients
+                 summed over the mini-batch; the same shuffle every epoch
+    corrected    biases, the gradient of the mean cross-entropy, a fresh shuffle every epoch
 
 The runs of the report stand in table1.py. Read next: examples/report1.py, the same without the kit.
 """
@@ -20,7 +20,7 @@ from ..modes import no_grad
 from ..nn import functional as F
 from ..ops.batch import assemble
 from ..ops.create import from_numpy
-from ..ops.random import manual_seed, randperm
+from ..ops.random import Generator, randperm
 from ..replay import replay
 from ..tensor import Tensor
 from ..train import Evaluator, nll_with_floor, train_epoch
@@ -69,10 +69,10 @@ def check_layers(layers: Sequence[Mapping[str, Any]]) -> list[int]:
 
 
 def draw_as_reported(model: nn.Module, seed: int) -> None:
-    """Weights as the report's code drew them: normal(0, 1) * sqrt(2 / fan_in), layer by layer, from NumPy's old generator.
+    """Weights as the report's code drew them: normal(0, 1) * sqrt(2 / fan_in), layer by layer, by NumPy's RandomState.
 
-    Each is drawn in the shape (fan_out, fan_in): so the report's accuracy of r1-arch-2 after its first epoch, 40.25, comes
-    out to the last digit; drawn as (fan_in, fan_out) it is 31.37, and r1-arch-8 collapses.
+    Each is drawn in the shape (fan_out, fan_in): so the report's accuracy of r1-arch-2 after its first epoch, 40.25,
+    comes out to the last digit; drawn as (fan_in, fan_out) it is 31.37, and r1-arch-8 collapses.
     """
     rng = np.random.RandomState(seed)
     with no_grad():
@@ -86,17 +86,17 @@ def reported_error(logits: Tensor, one_hot: Tensor) -> Tensor:
 
     It is the squared error's gradient through the diagonal of softmax's Jacobian only, and no loss's gradient.
     """
-    p = logits.detach().softmax(1)
+    p = F.softmax(logits.detach(), 1)
     return 2 * (p - one_hot) / one_hot.shape[1] * p * (1 - p)
 
 
-def draw_corrected(model: nn.Module) -> None:
-    """He's initialisation, from the framework's generator; biases are 0."""
+def draw_corrected(model: nn.Module, generator: Generator) -> None:
+    """He's initialisation; biases are 0."""
     for name, parameter in model.named_parameters():
         if name.endswith("bias"):
             nn.init.zeros_(parameter)
         else:
-            nn.init.kaiming_normal_(parameter, nonlinearity="relu")
+            nn.init.kaiming_normal_(parameter, nonlinearity="relu", generator=generator)
 
 
 class Training:
@@ -128,17 +128,17 @@ class Training:
             )
         self.reported, self.batch = mode == "as-reported", batch
         self.lr = lr if lr is not None else 0.001 if self.reported else CORRECTED_LR
-        self.generator = manual_seed(seed)
+        self.generator = Generator().manual_seed(seed)
         self.order = from_numpy(np.random.RandomState(seed).permutation(len(images)))  # each epoch's, as reported
         self.model = model = network(layers, bias=not self.reported)
         if self.reported:
             draw_as_reported(model, seed)
         else:
-            draw_corrected(model)
+            draw_corrected(model, self.generator)
         self.optimizer = optimizer = optim.SGD(model.parameters(), lr=self.lr)
         targets, one_hot = train.targets, F.one_hot(train.targets, classes).float()
 
-        @replay  # type: ignore[untyped-decorator]
+        @replay
         def step(rows: Tensor) -> None:
             logits = model(assemble(images, rows))
             optimizer.zero_grad()

@@ -1,6 +1,6 @@
 """Carry out a run of a report: data, training, the folder it leaves, and its figures beside the report's.
 
-The loop over epochs stands here once, in `carry_out`. Read next: report1.py, what is trained; ../cli.py, who calls this.
+The loop over epochs stands here once, in `carry_out`. Read next: report1.py, what is trained; ../cli.py, the caller.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .. import backends, get_num_threads
+from .. import backends
+from ..config import get_num_threads
 from ..datasets import Digits, FashionMNIST, ImageDataset
 from ..train.folder import RunFolder
 from ..train.progress import progress
@@ -65,7 +66,7 @@ class Result:
 
 
 def learning_rate(run: Run, options: Options) -> float:
-    """The one asked for; else the report's; else for a corrected run CORRECTED_LR, but in a run that is about it its own."""
+    """The one asked for, else the report's; corrected CORRECTED_LR, but its own in a run that is about the rate."""
     if options.lr is not None:
         return options.lr
     return run.lr if options.mode == "as-reported" or run.name.startswith("r1-lr-") else CORRECTED_LR
@@ -128,7 +129,9 @@ def table(result: Result) -> str:
         f"the batch, seed {options.seed}, {result.data}",
         f"{'':28}{'this run':>12}{'the report':>12}",
     ]
-    rows = [("test accuracy, epoch 1 (%)", first["test_accuracy"], run.first_accuracy, ".2f")]
+    rows: list[tuple[str, float, float | None, str]] = [
+        ("test accuracy, epoch 1 (%)", first["test_accuracy"], run.first_accuracy, ".2f")
+    ]
     if last["epoch"] != 1:
         theirs = run.accuracy if last["epoch"] == run.epochs else None
         rows.append((f"test accuracy, epoch {last['epoch']} (%)", last["test_accuracy"], theirs, ".2f"))

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..modes import no_grad
+from ..nn import functional as F
 from ..ops.batch import assemble
 from ..ops.create import arange
 from ..replay import replay
@@ -22,7 +23,7 @@ def nll_with_floor(logits: Tensor, targets: Tensor, floor: float = 1e-15) -> Ten
 
     With the floor a sure and wrong prediction costs -log(1e-15) = 34.5, not more.
     """
-    p = logits.softmax(1).gather(1, targets.unsqueeze(1))
+    p = F.softmax(logits, 1).gather(1, targets.unsqueeze(1))
     return -(p + floor).log().sum()
 
 
@@ -35,7 +36,7 @@ class Evaluator:
         """loss_sum(logits, targets) gives the sum of the loss over a batch."""
         self.model, self.batches, self.n = model, arange(len(images)).split(BATCH), len(images)
 
-        @replay  # type: ignore[untyped-decorator]
+        @replay
         def step(rows: Tensor) -> tuple[Tensor, Tensor]:
             logits, y = model(assemble(images, rows)), targets.index_select(0, rows)
             return (logits.argmax(1) == y).sum(), loss_sum(logits, y)

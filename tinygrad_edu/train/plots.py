@@ -11,7 +11,7 @@ from typing import Any
 
 
 def draw(histories: Mapping[str, Sequence[Mapping[str, Any]]], path: Path, title: str = "") -> list[Path]:
-    """Draw PATH.svg and PATH.png. histories: a name for the legend, and records with epoch, test_accuracy and test_loss.
+    """Draw PATH.svg and PATH.png. histories: names for the legend, and records with epoch, test_accuracy, test_loss.
 
     Raises ImportError when matplotlib is not installed.
     """
