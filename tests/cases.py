@@ -1,0 +1,441 @@
+"""The table of op cases: one row says how an op is called and on what, and drives every test of test_ops.py: values and
+gradients against PyTorch, first and second derivatives against differences, every backend against the references,
+float32 against float64, memory layouts, empty and 0-d tensors, integers, and completeness.
+
+A row's function is called with the library, tinygrad_edu or torch: the same names and arguments must mean the same.
+To add an op, add a row; a test fails for an op that no row reaches. Read next: test_ops.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import tinygrad_edu as tg
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Case:
+    """call(library, *tensors) on inputs made by `makers`, called with a random generator each."""
+
+    name: str
+    call: Callable[..., Any]
+    makers: tuple[Maker, ...]
+    first: bool = True  # has a derivative
+    second: bool = True  # whose derivative is not zero everywhere, or at least has a graph
+    torch: bool = True  # PyTorch has the same, gradients included
+    torch_grad: bool = True
+    any_shape: bool = False  # takes inputs of any shape, all of the same: tried empty and 0-d
+    ints: bool = False  # takes integers as PyTorch does, with the same dtype as the result
+    ulps: float = 16  # of float32, against float64 on the same numbers, relative to the largest result
+
+    def arrays(self, seed: int = 0) -> list[Array]:
+        rng = np.random.default_rng([seed, *self.name.encode()])
+        arrays = [make(rng) for make in self.makers]
+        for k, maker in enumerate(self.makers):
+            if maker.kind == "apart":  # from the other inputs, too
+                arrays[k] = arrays[k] + 0.03 * k
+        return arrays
+
+
+@dataclass(frozen=True)
+class Maker:
+    """Draws an input: `kind` is normal, positive, unit (in -0.9..0.9), apart, int or bool."""
+
+    kind: str
+    shape: tuple[int, ...]
+    low: int = 0
+    high: int = 2
+    grad: bool = True
+
+    def __call__(self, rng: np.random.Generator) -> Array:
+        n = int(np.prod(self.shape))
+        if self.kind == "int":
+            return rng.integers(self.low, self.high, self.shape)
+        if self.kind == "bool":
+            return rng.random(self.shape) < 0.5
+        if self.kind == "positive":
+            array = rng.uniform(0.5, 2, n)
+        elif self.kind == "unit":
+            array = rng.uniform(-0.9, 0.9, n)
+        elif (
+            self.kind == "apart"
+        ):  # from each other, from 0 and from the whole and half numbers: no kink, no tie is near
+            grid = np.array([k + o for k in range(-n, n + 1) for o in (-0.37, -0.21, 0.17, 0.41)]) * min(1, 8 / (n + 1))
+            grid = grid[np.abs(grid * 2 - np.round(grid * 2)) > 0.12]
+            array = rng.choice(grid, n, replace=False)
+        else:
+            array = rng.standard_normal(n)
+        return np.asarray(array, np.float64).reshape(self.shape).round(12)
+
+    def reshaped(self, shape: tuple[int, ...]) -> Maker:
+        return Maker(self.kind, shape, self.low, self.high, self.grad)
+
+
+def N(*shape: int) -> Maker:
+    return Maker("normal", shape)
+
+
+def P(*shape: int) -> Maker:
+    return Maker("positive", shape)
+
+
+def U(*shape: int) -> Maker:
+    return Maker("unit", shape)
+
+
+def A(*shape: int) -> Maker:
+    return Maker("apart", shape)
+
+
+def Int(high: int, *shape: int, low: int = 0) -> Maker:
+    return Maker("int", shape, low, high)
+
+
+def B(*shape: int) -> Maker:
+    return Maker("bool", shape)
+
+
+NO = {"first": False, "second": False}
+
+
+def F(t: Any) -> Any:
+    return t.nn.functional
+
+
+def case(name: str, call: Callable[..., Any], *makers: Maker, **flags: Any) -> Case:
+    return Case(name, call, makers, **flags)
+
+
+def elementwise(
+    name: str, maker: Callable[..., Maker] = N, call: Callable[..., Any] | None = None, **flags: Any
+) -> Case:
+    """A function of one tensor under its own name."""
+    return case(name, call or (lambda t, x: getattr(t, name)(x)), maker(3, 5), any_shape=True, **flags)
+
+
+def activation(name: str, maker: Callable[..., Maker] = A, *args: Any, label: str = "", **keywords: Any) -> Case:
+    flags = {k: keywords.pop(k) for k in ("ints", "ulps", "second", "first") if k in keywords}
+    call = lambda t, x: getattr(F(t), name)(x, *args, **keywords)
+    return case(label or name, call, maker(3, 5), any_shape=True, **flags)
+
+
+def both(name: str, left: Callable[..., Maker] = N, right: Callable[..., Maker] = N, **flags: Any) -> list[Case]:
+    """A function of two tensors that broadcast."""
+    call = lambda t, x, y: getattr(t, name)(x, y)
+    plain = {k: v for k, v in flags.items() if k != "ints"}
+    rows = [
+        case(name, call, left(3, 5), right(3, 5), any_shape=True, **flags),
+        case(f"{name}-row", call, left(3, 5), right(5), **plain),
+        case(f"{name}-outer", call, left(3, 1), right(1, 5), **plain),
+        case(f"{name}-0d", call, left(), right(2, 3), **plain),
+    ]
+    if name not in ("maximum", "minimum"):  # these take tensors only, in PyTorch
+        rows.append(case(f"{name}-number", lambda t, x: getattr(t, name)(x, 1.5), left(3, 5), **plain))
+    return rows
+
+
+def reduction(
+    name: str, maker: Callable[..., Maker] = N, call: Any = None, empty: bool = True, **flags: Any
+) -> list[Case]:
+    f = call or (lambda t, x, *a, **k: getattr(t, name)(x, *a, **k))
+    plain = {k: v for k, v in flags.items() if k != "ints"}
+    several = flags.pop("several", True)
+    plain.pop("several", None)
+    rows = [
+        case(name, f, maker(3, 4, 5), **flags),
+        case(f"{name}-dim", lambda t, x: f(t, x, dim=1), maker(3, 4, 5), **plain),
+        case(f"{name}-last", lambda t, x: f(t, x, dim=-1, keepdim=True), maker(3, 4, 5), **plain),
+        case(f"{name}-first", lambda t, x: f(t, x, dim=0), maker(17, 3), **plain),
+        case(f"{name}-0d", f, maker(), **plain),
+    ]
+    if several:
+        rows.append(case(f"{name}-dims", lambda t, x: f(t, x, dim=(0, 2), keepdim=True), maker(3, 4, 5), **plain))
+    if empty:
+        rows.append(case(f"{name}-empty", lambda t, x: f(t, x, dim=1), maker(2, 0), **{**plain, **NO}))
+    return rows
+
+
+ELEMENTWISE = [
+    *both("add", ints=True),
+    case("add-alpha", lambda t, x, y: t.add(x, y, alpha=2.5), N(3, 5), N(3, 5)),
+    *both("sub", ints=True),
+    case("sub-alpha", lambda t, x, y: t.sub(x, y, alpha=-0.5), N(3, 5), N(5)),
+    case("rsub", lambda t, x: 2.0 - x, N(3, 5)),
+    *both("mul", ints=True),
+    *both("div", right=P),
+    case("rdiv", lambda t, x: 2.0 / x, P(3, 5)),
+    case("div-floor", lambda t, x, y: t.div(x, y, rounding_mode="floor"), A(3, 5), P(3, 5), torch_grad=False),
+    case("div-trunc", lambda t, x, y: t.div(x, y, rounding_mode="trunc"), A(3, 5), P(3, 5), torch_grad=False),
+    *both("pow", left=P),
+    case("pow-square", lambda t, x: x**2, A(3, 5)),
+    case("pow-cube", lambda t, x: x**3, A(3, 5)),
+    case("pow-sqrt", lambda t, x: x**0.5, P(3, 5)),
+    case("pow-zero", lambda t, x: x**0, A(3, 5)),
+    case("rpow", lambda t, x: 2.0**x, N(3, 5)),
+    *both("maximum", A, A, ints=True),
+    *both("minimum", A, A, ints=True),
+    case("remainder", lambda t, x, y: t.remainder(x, y), A(3, 5), P(3, 5)),
+    case("floor_divide", lambda t, x, y: t.floor_divide(x, y), A(3, 5), P(3, 5), torch_grad=False),
+    elementwise("neg"),
+    elementwise("abs", A, ints=True),
+    elementwise("sign", A, ints=True),
+    elementwise("square", N, ints=True),
+    elementwise("exp", ints=True),
+    elementwise("log", P, ints=True),
+    elementwise("log1p", P, ints=True),
+    elementwise("expm1", ints=True),
+    elementwise("sqrt", P, ints=True),
+    elementwise("rsqrt", P),
+    elementwise("reciprocal", P),
+    elementwise("sin", ints=True),
+    elementwise("cos", ints=True),
+    elementwise("tan", U),
+    elementwise("tanh", ints=True),
+    elementwise("sigmoid", ints=True),
+    elementwise("erf", ints=True),
+    elementwise("floor", A),
+    elementwise("ceil", A),
+    elementwise("round", A),
+    elementwise("trunc", A),
+    elementwise("clamp", A, lambda t, x: t.clamp(x, -0.5, 0.5), ints=True),
+    case("clamp-min", lambda t, x: t.clamp(x, min=-0.5), A(3, 5)),
+    case("clamp-max", lambda t, x: x.clamp(max=0.5), A(3, 5)),
+    case("where", lambda t, c, x, y: t.where(c, x, y), B(3, 5), N(3, 5), N(3, 5), any_shape=True),
+    case("where-broadcast", lambda t, c, x, y: t.where(c, x, y), B(3, 1), N(5), N(3, 5)),
+    case("where-number", lambda t, c, x: t.where(c, x, 0.0), B(3, 5), N(3, 5)),
+    case("masked_fill", lambda t, x, m: x.masked_fill(m, 2.0), N(3, 5), B(3, 5), any_shape=True),
+    case("to", lambda t, x: x.to(t.float32).to(t.float64), Int(9, 3, 5), **NO),
+    case("isnan", lambda t, x: t.isnan(t.log(x)), N(3, 5), **NO),
+    case("isinf", lambda t, x: t.isinf(1 / t.floor(x)), N(3, 5), **NO),
+    case("isfinite", lambda t, x: t.isfinite(t.log(x)), N(3, 5), **NO),
+    *[
+        case(name, lambda t, x, y, name=name: getattr(t, name)(x, y), Int(3, 3, 5), Int(3, 5), ints=True, **NO)
+        for name in ("eq", "ne", "lt", "le", "gt", "ge")
+    ],
+    *[
+        case(f"{name}-float", lambda t, x, y, name=name: getattr(t, name)(x, y), N(3, 5), N(5), any_shape=False, **NO)
+        for name in ("eq", "ne", "lt", "le", "gt", "ge")
+    ],
+    *[
+        case(name, lambda t, x, y, name=name: getattr(t, name)(x, y), B(3, 5), B(3, 5), ints=True, **NO)
+        for name in ("logical_and", "logical_or", "logical_xor")
+    ],
+    case("logical_not", lambda t, x: t.logical_not(x), B(3, 5), ints=True, **NO),
+]
+
+ACTIVATIONS = [
+    activation("relu"),
+    activation("leaky_relu", A, 0.2),
+    activation("elu", A, 1.3),
+    activation("gelu", N),
+    activation("gelu", N, approximate="tanh", label="gelu-tanh"),
+    activation("silu", N),
+    activation("softplus", N, 1.5),
+    activation("softplus", A, 1.0, 1.0, label="softplus-threshold"),
+    case("softmax", lambda t, x: t.softmax(x, dim=-1), N(3, 5)),
+    case("softmax-first", lambda t, x: t.softmax(x, 0), N(4, 3, 2)),
+    case("softmax-0d", lambda t, x: t.softmax(x, 0), N()),
+    case("log_softmax", lambda t, x: t.log_softmax(x, dim=-1), N(3, 5)),
+    case("log_softmax-middle", lambda t, x: t.log_softmax(x, 1), N(4, 3, 2)),
+]
+
+
+def variance(name: str) -> Callable[..., Any]:
+    return lambda t, x, **k: getattr(t, name)(x, **k)
+
+
+REDUCTIONS = [
+    *reduction("sum", ints=True),
+    *reduction("mean"),
+    *reduction("prod", A, several=False, ints=True),
+    case("prod-zero", lambda t, x: (x * t.tensor([0.0, 1.0, 2.0], dtype=x.dtype)).prod(-1), A(4, 3)),
+    case("prod-two-zeros", lambda t, x: (x * t.tensor([0.0, 1.0, 0.0], dtype=x.dtype)).prod(-1), A(4, 3)),
+    *reduction("amax", A, empty=False, ints=True),
+    *reduction("amin", A, empty=False, ints=True),
+    *reduction("max", A, empty=False, several=False),
+    *reduction("min", A, empty=False, several=False),
+    *reduction("argmax", A, empty=False, several=False, ints=True, **NO),
+    *reduction("argmin", A, empty=False, several=False, ints=True, **NO),
+    *reduction("any", B, several=False, **NO),
+    *reduction("all", B, several=False, **NO),
+    *reduction(
+        "logsumexp", N, lambda t, x, dim=(), **k: t.logsumexp(x, dim if dim != () else list(range(x.ndim)) or 0, **k)
+    ),
+    case("var", lambda t, x: t.var(x), N(3, 4)),
+    case("var-dim", lambda t, x: t.var(x, dim=1, correction=0), N(3, 4)),
+    case("var-dims", lambda t, x: t.var(x, dim=(0, 2), keepdim=True), N(3, 4, 2)),
+    case("std", lambda t, x: t.std(x), N(3, 4)),
+    case("std-dim", lambda t, x: t.std(x, dim=0, keepdim=True), N(3, 4)),
+    case("var_mean", lambda t, x: tuple(t.var_mean(x, dim=1)), N(3, 4)),
+    case("std_mean", lambda t, x: tuple(t.std_mean(x, dim=1)), N(3, 4)),
+    case("cumsum", lambda t, x: t.cumsum(x, 1), N(3, 4, 2), ints=True),
+    case("cumsum-first", lambda t, x: t.cumsum(x, dim=0), N(9)),
+    case("count_nonzero", lambda t, x: t.count_nonzero(x, dim=1), Int(2, 3, 4), ints=True, **NO),
+    case("norm", lambda t, x: x.norm(), N(3, 4)),
+    case("norm-dim", lambda t, x: t.norm(x, dim=1, keepdim=True), N(3, 4)),
+    case("norm-1", lambda t, x: t.norm(x, p=1, dim=0), A(3, 4)),
+    case("norm-3", lambda t, x: t.norm(x, p=3), A(3, 4)),
+    case("norm-inf", lambda t, x: t.norm(x, p=float("inf"), dim=1), A(3, 4)),
+]
+
+PRODUCTS = [
+    case("matmul", lambda t, a, b: a @ b, N(3, 4), N(4, 5)),
+    case("matmul-vectors", lambda t, a, b: a @ b, N(4), N(4)),
+    case("matmul-matrix-vector", lambda t, a, b: t.matmul(a, b), N(3, 4), N(4)),
+    case("matmul-vector-matrix", lambda t, a, b: t.matmul(a, b), N(4), N(4, 5)),
+    case("matmul-batch", lambda t, a, b: t.matmul(a, b), N(2, 3, 4), N(2, 4, 5)),
+    case("matmul-broadcast", lambda t, a, b: t.matmul(a, b), N(2, 1, 3, 4), N(3, 4, 2)),
+    case("matmul-batch-vector", lambda t, a, b: t.matmul(a, b), N(2, 3, 4), N(4)),
+    case("matmul-empty", lambda t, a, b: t.matmul(a, b), N(3, 0), N(0, 5)),
+    case("matmul-transposed", lambda t, a, b: t.matmul(a.t(), b.t()), N(4, 3), N(5, 4)),
+    case("matmul-larger", lambda t, a, b: t.matmul(a, b), N(33, 65), N(65, 10), ulps=64),
+    case("mm", lambda t, a, b: t.mm(a, b), N(3, 4), N(4, 5)),
+    case("bmm", lambda t, a, b: t.bmm(a, b), N(2, 3, 4), N(2, 4, 5)),
+    case("mv", lambda t, a, b: t.mv(a, b), N(3, 4), N(4)),
+    case("dot", lambda t, a, b: t.dot(a, b), N(4), N(4)),
+    case("addmm", lambda t, c, a, b: t.addmm(c, a, b, beta=0.5, alpha=2.0), N(3, 5), N(3, 4), N(4, 5)),
+    case("addmm-row", lambda t, c, a, b: t.addmm(c, a, b), N(5), N(3, 4), N(4, 5)),
+    case("einsum", lambda t, a, b: t.einsum("ij,jk->ik", a, b), N(3, 4), N(4, 5)),
+    case("einsum-batch", lambda t, a, b: t.einsum("bij,bkj->bki", a, b), N(2, 3, 4), N(2, 5, 4)),
+    case("einsum-trace", lambda t, a: t.einsum("ii->", a), N(4, 4)),
+    case("einsum-outer", lambda t, a, b: t.einsum("i,j", a, b), N(3), N(4)),
+    case("linear", lambda t, x, w, b: F(t).linear(x, w, b), N(3, 4), N(5, 4), N(5)),
+    case("linear-nobias", lambda t, x, w: F(t).linear(x, w), N(3, 4), N(5, 4)),
+    case("linear-batch", lambda t, x, w, b: F(t).linear(x, w, b), N(2, 3, 4), N(5, 4), N(5)),
+    case("linear-one", lambda t, x, w, b: F(t).linear(x, w, b), N(4), N(5, 4), N(5)),
+    case("linear-relu", lambda t, x, w, b: t.relu(F(t).linear(x, w, b)), N(3, 4), N(5, 4), N(5)),
+]
+
+MOVES = [
+    case("reshape", lambda t, x: x.reshape(4, -1), N(2, 3, 4)),
+    case("reshape-copy", lambda t, x: x.transpose(0, 2).reshape(6, 4), N(2, 3, 4)),
+    case("view", lambda t, x: x.view(6, 4), N(2, 3, 4)),
+    case("flatten", lambda t, x: t.flatten(x, 1), N(2, 3, 4)),
+    case("unflatten", lambda t, x: x.unflatten(1, (2, -1)), N(3, 6)),
+    case("squeeze", lambda t, x: x.squeeze(), N(2, 1, 3, 1)),
+    case("squeeze-dim", lambda t, x: t.squeeze(x, -1), N(2, 1, 3, 1)),
+    case("unsqueeze", lambda t, x: x.unsqueeze(-1), N(2, 3)),
+    case("transpose", lambda t, x: t.transpose(x, 0, -1), N(2, 3, 4)),
+    case("permute", lambda t, x: x.permute(2, 0, 1), N(2, 3, 4)),
+    case("t", lambda t, x: x.t(), N(2, 3)),
+    case("expand", lambda t, x: x.expand(4, 2, -1), N(2, 1)),
+    case("expand-more", lambda t, x: x.expand(4, 2, 3), N(2, 1)),
+    case("broadcast_to", lambda t, x: t.broadcast_to(x, (2, 3)), N(3)),
+    case("repeat", lambda t, x: x.repeat(2, 1, 3), N(2, 3)),
+    case("cat", lambda t, x, y: t.cat([x, y], dim=1), N(2, 3), N(2, 1)),
+    case("cat-three", lambda t, x, y, z: t.cat((x, y, z)), N(2, 3), N(0, 3), N(1, 3)),
+    case("stack", lambda t, x, y: t.stack([x, y], dim=-1), N(2, 3), N(2, 3)),
+    case("split", lambda t, x: t.split(x, 2, dim=1), N(2, 5)),
+    case("split-sizes", lambda t, x: t.split(x, [1, 4], dim=1), N(2, 5)),
+    case("chunk", lambda t, x: t.chunk(x, 3, dim=0), N(7, 2)),
+    case("flip", lambda t, x: t.flip(x, (0, 2)), N(2, 3, 4)),
+    case("roll", lambda t, x: t.roll(x, (1, -2), (0, 1)), N(3, 4)),
+    case("roll-flat", lambda t, x: t.roll(x, 2), N(3, 4)),
+    case("narrow", lambda t, x: t.narrow(x, 1, 1, 2), N(3, 4)),
+    case("select", lambda t, x: t.select(x, 1, -1), N(3, 4)),
+    case("diagonal", lambda t, x: t.diagonal(x, 1), N(3, 4)),
+    case("clone", lambda t, x: x.clone(), N(3, 4), any_shape=True),
+    case("contiguous", lambda t, x: x.t().contiguous(), N(3, 4)),
+    case("tril", lambda t, x: t.tril(x, -1), N(4, 5)),
+    case("triu", lambda t, x: t.triu(x, 1), N(2, 4, 5)),
+    case("pad", lambda t, x: F(t).pad(x, (1, 2, 0, 1), value=0.5), N(2, 3)),
+]
+
+INDEXING = [
+    case("index-int", lambda t, x: x[1], N(3, 4)),
+    case("index-slice", lambda t, x: x[:, 1:4:2], N(3, 5)),
+    case("index-none-ellipsis", lambda t, x: x[..., None, 0], N(3, 4)),
+    case("index-negative", lambda t, x: x[-1, -2:], N(3, 4)),
+    case("index-list", lambda t, x: x[[0, 2, 0]], N(3, 4)),
+    case("index-tensor", lambda t, x, i: x[i], N(3, 4), Int(3, 2, 5, low=-3)),
+    case("index-pairs", lambda t, x, i, j: x[i, j], N(3, 4), Int(3, 6), Int(4, 6)),
+    case("index-broadcast", lambda t, x, i, j: x[i, j], N(3, 4), Int(3, 2, 1), Int(4, 5)),
+    case("index-mixed", lambda t, x, i: x[1:, i], N(3, 4, 2), Int(4, 5)),
+    case("index-split", lambda t, x, i, j: x[i, :, j], N(3, 2, 4), Int(3, 5), Int(4, 5)),
+    case("index-bool", lambda t, x: x[t.tensor([True, False, True])], N(3, 4)),
+    case("index-bool-matrix", lambda t, x: x[x.detach() > 0], A(3, 4)),
+    case("index-empty", lambda t, x, i: x[i], N(3, 4), Int(3, 0)),
+    case("gather", lambda t, x, i: t.gather(x, 1, i), N(3, 4), Int(4, 3, 6)),
+    case("gather-first", lambda t, x, i: t.gather(x, 0, i), N(3, 4), Int(3, 5, 2)),
+    case("index_select", lambda t, x, i: t.index_select(x, 1, i), N(3, 4), Int(4, 6)),
+    case("take_along_dim", lambda t, x, i: t.take_along_dim(x, i, dim=0), N(3, 4), Int(3, 2, 4)),
+    case("sort", lambda t, x: tuple(t.sort(x, dim=0)), A(5, 3)),
+    case("sort-descending", lambda t, x: tuple(t.sort(x, descending=True)), A(5, 3)),
+    case("argsort", lambda t, x: t.argsort(x, dim=-1), A(5, 3), **NO),
+    case("topk", lambda t, x: tuple(t.topk(x, 2, dim=0)), A(5, 3)),
+    case("topk-smallest", lambda t, x: tuple(t.topk(x, 2, largest=False)), A(5, 3)),
+    case("one_hot", lambda t, i: F(t).one_hot(i, 5), Int(5, 3, 2), **NO),
+    case("embedding", lambda t, w, i: F(t).embedding(i, w), N(5, 3), Int(5, 2, 4)),
+    case(
+        "embedding-padding",
+        lambda t, w, i: F(t).embedding(i, w, padding_idx=1),
+        N(5, 3),
+        Int(5, 2, 4),
+        second=False,
+        first=False,
+    ),
+]
+
+NORMS_AND_LOSSES = [
+    case("layer_norm", lambda t, x, w, b: F(t).layer_norm(x, (5,), w, b), N(3, 5), N(5), N(5), ulps=64),
+    case("layer_norm-plain", lambda t, x: F(t).layer_norm(x, (4, 5)), N(3, 4, 5), ulps=64),
+    case("normalize", lambda t, x: F(t).normalize(x, dim=1), N(3, 4)),
+    case("cross_entropy", lambda t, x, y: F(t).cross_entropy(x, y), N(6, 4), Int(4, 6)),
+    case("cross_entropy-sum", lambda t, x, y: F(t).cross_entropy(x, y, reduction="sum"), N(6, 4), Int(4, 6)),
+    case("cross_entropy-none", lambda t, x, y: F(t).cross_entropy(x, y, reduction="none"), N(6, 4), Int(4, 6)),
+    case(
+        "cross_entropy-weight",
+        lambda t, x, y: F(t).cross_entropy(x, y, t.tensor([1.0, 2.0, 0.5, 1.5], dtype=x.dtype)),
+        N(6, 4),
+        Int(4, 6),
+    ),
+    case("cross_entropy-ignore", lambda t, x, y: F(t).cross_entropy(x, y, ignore_index=2), N(9, 4), Int(4, 9)),
+    case("cross_entropy-smooth", lambda t, x, y: F(t).cross_entropy(x, y, label_smoothing=0.1), N(6, 4), Int(4, 6)),
+    case("cross_entropy-probabilities", lambda t, x, y: F(t).cross_entropy(x, t.softmax(y, 1)), N(6, 4), N(6, 4)),
+    case("cross_entropy-pictures", lambda t, x, y: F(t).cross_entropy(x, y), N(2, 4, 3), Int(4, 2, 3)),
+    case("cross_entropy-one", lambda t, x, y: F(t).cross_entropy(x, y), N(4), Int(4)),
+    case("nll_loss", lambda t, x, y: F(t).nll_loss(t.log_softmax(x, 1), y), N(6, 4), Int(4, 6)),
+    case("mse_loss", lambda t, x, y: F(t).mse_loss(x, y), N(3, 4), N(3, 4)),
+    case("mse_loss-none", lambda t, x, y: F(t).mse_loss(x, y, reduction="none"), N(3, 4), N(3, 4)),
+    case("l1_loss", lambda t, x, y: F(t).l1_loss(x, y, reduction="sum"), A(3, 4), P(3, 4)),
+    case(
+        "binary_cross_entropy",
+        lambda t, x, y: F(t).binary_cross_entropy(t.sigmoid(x), t.sigmoid(y)),
+        N(3, 4),
+        N(3, 4),
+        torch_grad=True,
+    ),
+    case(
+        "binary_cross_entropy_with_logits",
+        lambda t, x, y: F(t).binary_cross_entropy_with_logits(x, t.sigmoid(y)),
+        A(3, 4),
+        N(3, 4),
+    ),
+]
+
+
+def dropout(t: Any, x: Any) -> Any:
+    t.manual_seed(3)
+    return F(t).dropout(x, 0.4)
+
+
+RANDOM = [case("dropout", dropout, N(5, 7), torch=False)]
+
+CASES = [*ELEMENTWISE, *ACTIVATIONS, *REDUCTIONS, *PRODUCTS, *MOVES, *INDEXING, *NORMS_AND_LOSSES, *RANDOM]
+
+assert len({c.name for c in CASES}) == len(CASES), "two cases have one name"
+
+
+def tensors(arrays: list[Array], dtype: Any = tg.float64, grad: bool = True) -> list[tg.Tensor]:
+    """The arrays as leaves; floating-point ones in `dtype` and requiring grad."""
+    return [tg.tensor(a, dtype=dtype, requires_grad=grad) if a.dtype.kind == "f" else tg.tensor(a) for a in arrays]
+
+
+def outputs(result: Any) -> list[Any]:
+    return list(result) if isinstance(result, (tuple, list)) else [result]
