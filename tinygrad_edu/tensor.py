@@ -45,6 +45,22 @@ class RemovableHandle:
         self.remove()
 
 
+class _Keeper:
+    """The hook behind retain_grad: always the last, so that it keeps what the others made of the gradient."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.tensor = weakref.ref(tensor)
+
+    def __call__(self, g: Tensor) -> None:
+        tensor = self.tensor()
+        if tensor is not None:
+            tensor._grad = g.clone() if tensor._grad is None else tensor._grad + g
+
+
+def _ends_in_keeper(hooks: list[Hook]) -> bool:
+    return bool(hooks) and isinstance(hooks[-1], _Keeper)
+
+
 class Tensor(Interop, TensorMethods):
     """An array of one dtype that remembers how it was computed.
 
@@ -190,25 +206,22 @@ class Tensor(Interop, TensorMethods):
         """Call hook(gradient) when the gradient of this tensor is known; what it returns replaces the gradient."""
         if not self.needs_grad:
             raise RuntimeError("register_hook: this tensor does not require grad, so it will get no gradient")
-        owner = self.node or self
-        if owner.hooks is None:
-            owner.hooks = []
-        owner.hooks.append(hook)
-        return RemovableHandle(owner.hooks, hook)
+        hooks = self._hooks()
+        hooks.insert(len(hooks) - _ends_in_keeper(hooks), hook)
+        return RemovableHandle(hooks, hook)
 
     def retain_grad(self) -> None:
         """Keep .grad though this is no leaf."""
         if not self.needs_grad:
             raise RuntimeError("retain_grad: this tensor does not require grad")
-        if self.node is not None:
-            me = weakref.ref(self)
+        if self.node is not None and not _ends_in_keeper(self._hooks()):
+            self._hooks().append(_Keeper(self))
 
-            def keep(g: Tensor) -> None:
-                tensor = me()
-                if tensor is not None:
-                    tensor._grad = g.clone() if tensor._grad is None else tensor._grad + g
-
-            self.register_hook(keep)
+    def _hooks(self) -> list[Hook]:
+        owner = self.node or self
+        if owner.hooks is None:
+            owner.hooks = []
+        return owner.hooks
 
     __hash__ = object.__hash__
 

@@ -82,7 +82,7 @@ def _change_recorded(x: Tensor, function: Any, args: tuple[Any, ...], kwargs: di
             "a tensor that shares its memory with views is being changed in place while a gradient is recorded; "
             "change a clone() of it, or use an out-of-place form"
         )
-    before = Tensor.over(x.storage, x.layout, x.offset)  # stands where x stood in the graph
+    before = move.copy_op(x.detach())  # stands where x stood in the graph; rules may need the old values
     before.node, before.needs_grad = x.node, x.needs_grad
     args = tuple([before if a is x else a for a in args])
     value = function(before, *args, **{k: before if a is x else a for k, a in kwargs.items()})
@@ -91,7 +91,7 @@ def _change_recorded(x: Tensor, function: Any, args: tuple[Any, ...], kwargs: di
     x.detach_()
     modes.grad = False
     try:
-        move.copy_(x, value)
+        move.write(x, value)
     finally:
         modes.grad = True
     x.node, x.needs_grad = value.node, value.needs_grad
