@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .. import storage as memory
-from ..dtypes import bool_, int64
+from ..dtypes import bool_, int64, uint8
 from ..modes import modes
 from ..op import Op, update
 from ..storage import Layout
@@ -216,10 +216,11 @@ def _dimensional(x: Tensor) -> Tensor:
     return x if x.layout.ndim else unsqueeze(x, 0)
 
 
-def _prepared(name: str, input: Tensor, dim: int, index: Any) -> tuple[Tensor, int, Tensor]:
+def _prepared(name: str, input: Tensor, dim: int, index: Any, negative: bool = False) -> tuple[Tensor, int, Tensor]:
     x, i = _dimensional(input), _dimensional(positions(index, name))
     d = normal_dim(dim, input.layout.ndim, name)
-    check_positions(i, x.layout.shape[d], d, name)
+    n = x.layout.shape[d]
+    check_positions(i, n, d, name, -n if negative else 0)
     return x, d, i
 
 
@@ -232,17 +233,18 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
 
 
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
-    """As gather, input and indices broadcast against each other but for dim; None: both seen as one dimension."""
+    """As gather, input and indices broadcast against each other but for dim, negative positions counted from the end;
+    without dim both are seen as one dimension."""
     if dim is None:
-        return gather(reshape(input, -1), 0, reshape(indices, -1))
-    d = normal_dim(dim, input.layout.ndim, "take_along_dim")
-    a, b = list(input.layout.shape), list(indices.layout.shape)
+        input, indices, dim = reshape(input, -1), reshape(indices, -1), 0
+    x, d, i = _prepared("take_along_dim", input, dim, indices, negative=True)
+    a, b = list(x.layout.shape), list(i.layout.shape)
     if len(a) != len(b):
         raise RuntimeError(f"take_along_dim: input and indices need as many dimensions; got shapes {a} and {b}")
     for k in range(len(a)):
         if k != d:
             a[k] = b[k] = b[k] if a[k] == 1 else a[k]
-    return gather(expand(input, a), d, expand(indices, b))
+    return gather_op(expand(x, a), expand(i, b), dim=d)
 
 
 def scatter(input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None) -> Tensor:
@@ -308,11 +310,16 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
 
 
 def converted(value: Any, x: Tensor, name: str) -> Tensor:
-    """A value to be written into x, in x's dtype. Raises RuntimeError where a number does not survive that."""
+    """A value to be written into x, in x's dtype: for integers truncated, -1 in uint8 being 255, as in PyTorch.
+
+    Raises RuntimeError for a number that an integer dtype can't hold."""
     d = x.layout.dtype
-    if isinstance(value, float) and not d.is_floating_point and value != math.floor(value):
-        raise RuntimeError(f"{name}: the value {value} can't be written into a tensor of {d}")
     if isinstance(value, (bool, int, float)):
+        if d.category == 1:
+            highest = 255 if d is uint8 else 2 ** (8 * d.itemsize - 1) - 1
+            if not (math.isfinite(value) and -highest - 1 <= int(value) <= highest):
+                raise RuntimeError(f"{name}: the value {value} does not fit into {d}")
+            value = int(value) & 255 if d is uint8 else int(value)
         return constant(value, d)
     value = as_tensor(value, name)
     return value if value.layout.dtype is d else cast_op(value, dtype=d)

@@ -6,6 +6,7 @@ limits on which dimensions reflect, replicate and circular can pad. Read next: g
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -19,7 +20,7 @@ from ..op import Op
 from ..storage import Layout
 from ..tensor import Tensor
 from .common import broadcast_shapes, normal_dim, normal_dims, same_shape
-from .gather import index_select_op, positions
+from .gather import converted, index_select_op, positions
 from .move import Array, Ints, cast_op, copy_op, place_op
 from .views import expand, narrow, reshape, select, shape_of, unsqueeze
 
@@ -114,7 +115,7 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 def _tensors(name: str, tensors: Sequence[Tensor]) -> list[Tensor]:
     given = list(tensors)
     if not given:
-        raise RuntimeError(f"{name}: expected at least one tensor")
+        raise (ValueError if name == "cat" else RuntimeError)(f"{name}: expected at least one tensor")
     for k, x in enumerate(given):
         if not isinstance(x, Tensor):
             raise TypeError(f"{name}: expected tensors, but element {k} is {type(x).__name__}")
@@ -146,8 +147,8 @@ def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
 
 
 def meshgrid(*tensors: Any, indexing: Literal["ij", "xy"] = "ij") -> tuple[Tensor, ...]:
-    """Grids of coordinates from 1-d tensors: grid k has the values of tensor k along dimension k ("xy": the first two
-    exchanged)."""
+    """Grids of coordinates from 1-d tensors: grid k has the values of tensor k along dimension k; with "xy" the first
+    two dimensions are exchanged."""
     axes = list(tensors[0]) if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)) else list(tensors)
     if indexing not in ("ij", "xy"):
         raise RuntimeError(f"meshgrid: indexing must be 'ij' or 'xy', got {indexing!r}")
@@ -159,7 +160,6 @@ def meshgrid(*tensors: Any, indexing: Literal["ij", "xy"] = "ij") -> tuple[Tenso
     shape = tuple([x.layout.numel for x in axes])
     grids = [expand(reshape(x, *[-1 if j == k else 1 for j in range(len(axes))]), shape) for k, x in enumerate(axes)]
     if swapped:
-        grids = [g.transpose(0, 1) for g in grids]
         grids[:2] = grids[1::-1]
     return tuple(grids)
 
@@ -182,7 +182,7 @@ def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int 
         sections = list(split_size_or_sections)
         if sum(sections) != n or any(s < 0 for s in sections):
             raise RuntimeError(f"split: the sections {sections} must add up to the size {n} of dimension {d}")
-    starts = np.cumsum([0, *sections]).tolist()
+    starts = itertools.accumulate(sections, initial=0)
     return tuple([narrow(tensor, d, at, size) for at, size in zip(starts, sections, strict=False)])
 
 
@@ -305,7 +305,7 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
         raise RuntimeError(f"pad: {counts} must be pairs, at most one for each dimension of shape {shape}")
     pairs = [(len(shape) - 1 - k, counts[2 * k], counts[2 * k + 1]) for k in range(len(counts) // 2)]
     if mode == "constant":
-        return _pad_constant(input, pairs, 0.0 if value is None else float(value))
+        return _pad_constant(input, pairs, 0.0 if value is None else float(converted(value, input, "pad").array()))
     if mode not in ("reflect", "replicate", "circular"):
         raise NotImplementedError(f"pad: mode {mode!r} is none of constant, reflect, replicate, circular")
     if value is not None and value != 0:

@@ -102,7 +102,7 @@ class Place(Op):
 def _place(out: Array, input: Array, *, start: Ints, step: Ints, axis: Ints, shape: Ints, value: float) -> None:
     out.fill(value)
     if input.size:
-        first = out[tuple([slice(n, None) for n in start])]
+        first = out[(*[slice(n, None) for n in start], ...)]
         strides = [0] * input.ndim
         for s, by, j in zip(out.strides, step, axis, strict=True):
             if j >= 0:

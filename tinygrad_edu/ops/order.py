@@ -20,7 +20,7 @@ from .views import narrow, reshape, squeeze, unsqueeze
 
 
 class Ordered(NamedTuple):
-    """What sort, topk and kthvalue return."""
+    """What sort, topk, kthvalue, and max and min along a dimension return."""
 
     values: Tensor
     indices: Tensor

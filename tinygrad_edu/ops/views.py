@@ -91,11 +91,20 @@ def ravel(input: Tensor) -> Tensor:
 
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """Dimensions start_dim to end_dim (inclusive) as one; a 0-d tensor becomes (1,). A view where it can be."""
-    shape = input.layout.shape
-    first, last = normal_dim(start_dim, len(shape), "flatten"), normal_dim(end_dim, len(shape), "flatten")
-    if first > last:
-        raise RuntimeError(f"flatten: start_dim {start_dim} comes after end_dim {end_dim} in shape {shape}")
-    return reshape(input, (*shape[:first], math.prod(shape[first : last + 1]), *shape[last + 1 :]))
+    try:
+        spec = view_op.specs[input.layout, "flatten", start_dim, end_dim]
+    except (KeyError, TypeError):
+        shape = input.layout.shape
+        first, last = normal_dim(start_dim, len(shape), "flatten"), normal_dim(end_dim, len(shape), "flatten")
+        if first > last:
+            raise RuntimeError(
+                f"flatten: start_dim {start_dim} comes after end_dim {end_dim} in shape {shape}"
+            ) from None
+        flat = (*shape[:first], math.prod(shape[first : last + 1]), *shape[last + 1 :])
+        if view_strides(input.layout, flat) is None:
+            input = copy_op(input)
+        spec = _spec(view_op, input, ("flatten", start_dim, end_dim), shape=flat)
+    return view_op.run(spec, (input,))
 
 
 def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
@@ -182,7 +191,7 @@ def movedim(input: Tensor, source: int | Sequence[int], destination: int | Seque
     order = [d for d in range(n) if d not in sources]
     for place, d in sorted(zip(places, sources, strict=True)):
         order.insert(place, d)
-    return permute(input, order)
+    return permute(input, order if n else ())
 
 
 moveaxis = movedim
