@@ -66,7 +66,8 @@ class Interop:
         check_dim: Callable[[int, str], int]
         detach: Callable[[], Tensor]
         _set: Callable[[Storage, Layout, int], None]
-        __getitem__: Callable[[Any], Tensor]
+
+        def __getitem__(self, index: Any) -> Tensor: ...
 
     __array_ufunc__ = None  # so that ndarray * tensor asks Tensor.__rmul__
 

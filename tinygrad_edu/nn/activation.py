@@ -128,7 +128,7 @@ class PReLU(Module):
         init.constant_(self.weight, self.init)
 
     def forward(self, input: Tensor) -> Tensor:
-        weight = self.weight
+        weight: Tensor = self.weight
         if self.num_parameters > 1 and input.dim() > 2:
             weight = weight.reshape(-1, *[1] * (input.dim() - 2))
         return input.where(input > 0, weight * input)

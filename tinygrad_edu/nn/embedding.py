@@ -55,7 +55,8 @@ class Embedding(Module):
         """A layer on a given table (num_embeddings, embedding_dim). Raises ValueError unless that has 2 dimensions."""
         if embeddings.dim() != 2:
             raise ValueError(f"from_pretrained: embeddings must have 2 dimensions, got shape {embeddings.shape}")
-        layer = cls(*embeddings.shape, padding_idx=padding_idx)
+        rows, dim = embeddings.shape
+        layer = cls(rows, dim, padding_idx)
         layer.weight = Parameter(embeddings, requires_grad=not freeze)
         return layer
 

@@ -40,16 +40,16 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     return known[nonlinearity]
 
 
-@no_grad
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:
     """U(a, b)."""
-    return tensor.uniform_(a, b, generator=generator)
+    with no_grad():
+        return tensor.uniform_(a, b, generator=generator)
 
 
-@no_grad
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Tensor:
     """N(mean, std^2)."""
-    return tensor.normal_(mean, std, generator=generator)
+    with no_grad():
+        return tensor.normal_(mean, std, generator=generator)
 
 
 @no_grad
@@ -78,7 +78,8 @@ def trunc_normal_(
         """New candidates; returns which are to be drawn again."""
         if inside > 0.3:
             normal_(candidates, mean, std, generator)
-            return (candidates < a) | (candidates > b)
+            outside: Tensor = (candidates < a) | (candidates > b)
+            return outside
         uniform_(candidates, a, b, generator)
         chance = rand(tensor.shape, generator=generator, dtype=tensor.dtype)
         return chance.log() > log_density - ((candidates - mean) / std).square() / 2
@@ -92,10 +93,10 @@ def trunc_normal_(
     return tensor.copy_(result)
 
 
-@no_grad
 def constant_(tensor: Tensor, val: float) -> Tensor:
     """The same value everywhere."""
-    return tensor.fill_(val)
+    with no_grad():
+        return tensor.fill_(val)
 
 
 def ones_(tensor: Tensor) -> Tensor:
