@@ -10,6 +10,8 @@
 #include "kernel.h"
 
 #define MAX_ARRAYS 3
+#define ALWAYS_INLINE inline __attribute__((always_inline)) /* where an argument is a constant, its loops are its own \
+                                                             */
 
 typedef struct {
     int64_t dims; /* at least 1 */
@@ -115,37 +117,60 @@ static inline void move_row(char *to, int64_t to_stride, const char *from, int64
         memcpy(to, from, (size_t)(n * size));
         return;
     }
-#define MOVE(type) \
-    for (int64_t i = 0; i < n; i++) *(type *)(to + i * to_stride) = *(const type *)(from + i * from_stride)
-    if (size == 4)
-        MOVE(int32_t);
-    else if (size == 8)
-        MOVE(int64_t);
-    else
-        MOVE(int8_t);
+#define MOVE(type)                                                                                               \
+    if (to_stride == size && from_stride == 0) {                                                                 \
+        const type same = *(const type *)from;                                                                   \
+        for (int64_t i = 0; i < n; i++) ((type *)to)[i] = same;                                                  \
+    } else {                                                                                                     \
+        for (int64_t i = 0; i < n; i++) *(type *)(to + i * to_stride) = *(const type *)(from + i * from_stride); \
+    }
+    if (size == 4) {
+        MOVE(int32_t)
+    } else if (size == 8) {
+        MOVE(int64_t)
+    } else {
+        MOVE(int8_t)
+    }
 #undef MOVE
 }
 
-/* Read elements start .. start + n - 1, in logical order, of the array at `from` into `to`. */
-static inline void fetch(int64_t dims, const int64_t *shape, const int64_t *stride, const char *from, int64_t start,
-                         int64_t n, int64_t size, char *to) {
+/* Go through elements start .. start + n - 1, in logical order, of the strided array at `x`: read them into `packed`,
+ * or write from there. */
+static inline void stretch(int64_t dims, const int64_t *shape, const int64_t *stride, char *x, int64_t start, int64_t n,
+                           int64_t size, char *packed, int reading) {
     int64_t at[TG_DIMS], last = dims - 1;
+    if (n <= 0) return; /* a dimension may have size 0 */
     index_at(dims, shape, start, at);
-    for (int64_t d = 0; d <= last; d++) from += at[d] * stride[d];
+    for (int64_t d = 0; d <= last; d++) x += at[d] * stride[d];
     while (n > 0) {
         int64_t length = TG_MIN(n, shape[last] - at[last]);
-        move_row(to, size, from, stride[last], length, size);
+        if (reading)
+            move_row(packed, size, x, stride[last], length, size);
+        else
+            move_row(x, stride[last], packed, size, length, size);
         n -= length;
-        to += length * size;
-        from -= at[last] * stride[last]; /* the next row starts at its beginning */
+        packed += length * size;
+        x -= at[last] * stride[last]; /* the next row starts at its beginning */
         at[last] = 0;
         for (int64_t d = last - 1; d >= 0; d--) {
-            from += stride[d];
+            x += stride[d];
             if (++at[d] < shape[d]) break;
-            from -= shape[d] * stride[d];
+            x -= shape[d] * stride[d];
             at[d] = 0;
         }
     }
 }
+
+static inline void fetch(int64_t dims, const int64_t *shape, const int64_t *stride, const char *from, int64_t start,
+                         int64_t n, int64_t size, char *to) {
+    stretch(dims, shape, stride, (char *)from, start, n, size, to, 1);
+}
+
+static inline void spread(int64_t dims, const int64_t *shape, const int64_t *stride, char *to, int64_t start, int64_t n,
+                          int64_t size, const char *from) {
+    stretch(dims, shape, stride, to, start, n, size, (char *)from, 0);
+}
+
+static inline int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 #endif

@@ -66,8 +66,6 @@ static inline wide join_wide(kind k, wide a, wide b) {
     return TAKE(k, a, b);
 }
 
-#define ALWAYS_INLINE inline __attribute__((always_inline)) /* where a kind is a constant, its loops are its own */
-
 /* n neighbouring elements. */
 static ALWAYS_INLINE lane reduce_span(kind k, const real *x, int64_t n) {
     lane sum[LANES], part[LANES];
@@ -116,8 +114,6 @@ typedef struct {
     int64_t direct; /* reduced elements are neighbours, in long runs */
 } plan;
 _Static_assert(sizeof(plan) <= sizeof((tg_node *)0)->plan, "node->plan is too small");
-
-static int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 /* `ordered`: the order in which elements are reduced is that of their indices; else it is that of memory. */
 static int plan_reduction(tg_node *node, int ordered) {
