@@ -301,6 +301,52 @@ def test_deepcopy_and_pickle_keep_going():
         assert_close(copies, expected, 0)
 
 
+@pytest.mark.parametrize(
+    "name, settings",
+    [
+        ("SGD", {"lr": 0.1, "momentum": 0.9, "dampening": 0.3}),
+        ("Adam", {"lr": 0.01, "amsgrad": True}),
+        ("RMSprop", {"momentum": 0.9, "centered": True}),
+        ("Adagrad", {"lr_decay": 0.1}),
+    ],
+)
+def test_a_recorded_step_follows_changed_settings_and_loaded_states(name, settings):
+    def train(wrap):
+        p = tg.tensor([1.0, -2.0, 3.0], requires_grad=True)
+        optimizer = getattr(optim, name)([p], **settings)
+        scheduler = optim.lr_scheduler.ExponentialLR(optimizer, 0.9)
+
+        @wrap
+        def step(x):
+            optimizer.zero_grad()
+            loss = ((p - x) * (p - x)).sum()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        losses = []
+        for k in range(20):
+            losses.append(step(tg.tensor([0.1 * k, 1.0, -1.0])).item())
+            scheduler.step()
+            if k == 5:
+                saved = copy.deepcopy(optimizer.state_dict())
+            if k == 10:
+                optimizer.load_state_dict(saved)
+            if k == 15:
+                optimizer.param_groups[0]["maximize"] = True
+        return losses, p.tolist()
+
+    assert train(lambda f: f) == train(tg.replay)
+
+
+def test_a_schedule_inside_a_recorded_step_is_an_error():
+    (p,) = ours([np.ones(1)])
+    optimizer = optim.SGD([p])
+    scheduler = optim.lr_scheduler.StepLR(optimizer, 1)
+    with pytest.raises(RuntimeError, match="would run only once"):
+        tg.replay(lambda: scheduler.step())()
+
+
 def test_repr():
     text = repr(optim.SGD(ours([np.ones(1)]), lr=0.1))
     assert text.startswith("SGD (\nParameter Group 0\n    dampening: 0\n") and "    lr: 0.1\n" in text
