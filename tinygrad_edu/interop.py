@@ -78,7 +78,7 @@ class Interop:
 
     def size(self, dim: int | None = None) -> Any:
         """The shape, or the size of one dimension. Raises IndexError for a dimension that is not there."""
-        return self.shape if dim is None else self.layout.shape[self.check_dim(dim, "size")]
+        return Size(self.layout.shape) if dim is None else self.layout.shape[self.check_dim(dim, "size")]
 
     def stride(self, dim: int | None = None) -> Any:
         """The strides in elements, or one of them."""
@@ -185,14 +185,14 @@ class Interop:
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if self.node is not None:
             raise RuntimeError("only leaves can be deep-copied; detach() the tensor first")
-        copied = type(self).__new__(type(self))
+        copied: Any = type(self).__new__(type(self))
         memo[id(self)] = copied
         fresh = self.detach().clone()
         copied._set(fresh.storage, fresh.layout, fresh.offset)
         copied.needs_grad = self.needs_grad
         if self._grad is not None:
             copied._grad = self._grad.detach().clone()
-        return copied
+        return copied  # type: ignore[no-any-return]
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         if self.node is not None:

@@ -163,8 +163,9 @@ class Program(backends.Program):
 
     def bind(self, step: int, place: int, address: int) -> None:
         super().bind(step, place, address)
-        if self.nodes[step] is not None:
-            self.nodes[step].args[place].data = ffi.cast("char *", address)
+        node = self.nodes[step]
+        if node is not None:
+            node.args[place].data = ffi.cast("char *", address)
 
 
 def isa() -> str:

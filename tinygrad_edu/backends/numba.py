@@ -161,7 +161,8 @@ def _elementwise(spec: Spec) -> Callable[..., None] | None:
 def _compiled(function: Callable[..., Any], signature: str) -> Any:
     import numba
 
-    return numba.vectorize([signature], nopython=True)(function)
+    vectorize: Any = numba.vectorize
+    return vectorize([signature], nopython=True)(function)
 
 
 def _numba_type(name: str) -> str:

@@ -59,8 +59,8 @@ def promoted(name: str, *operands: Any) -> list[Tensor]:
 
 def floating(x: Any, name: str) -> Tensor:
     """x as a floating-point tensor: integers become the default float dtype."""
-    x = as_tensor(x, name)
-    return x if x.layout.dtype.is_floating_point else x.to(get_default_dtype())
+    tensor = as_tensor(x, name)
+    return tensor if tensor.layout.dtype.is_floating_point else tensor.to(get_default_dtype())
 
 
 def same_shape(x: Layout, *_: Layout, **__: Any) -> tuple[int, ...]:
@@ -165,11 +165,11 @@ class Binary(Op):
         self.floats, self.bools = floats, bools
 
     def __call__(self, input: Any, other: Any) -> Tensor:  # type: ignore[override]
+        if other.__class__ is float and isinstance(input, Tensor) and input.layout.dtype.is_floating_point:
+            other = constant(other, input.layout.dtype)  # only to be quick about x * 0.5
         try:  # two tensors of a signature met before: only equal dtypes ever get one
             spec = self.specs.get((input.layout, other.layout))
         except AttributeError:
-            if type(other) is float and isinstance(input, Tensor) and input.layout.dtype.is_floating_point:
-                return self.apply(input, constant(other, input.layout.dtype))  # only to be quick about x * 0.5
             spec = None
         if spec is not None:
             return self.run(spec, (input, other))
