@@ -19,6 +19,7 @@ from .dtypes import (
 from .interop import Size, device
 from .modes import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from .ops import methods  # noqa: F401  (gives Tensor its methods)
+from . import derivatives  # noqa: F401  (autograd.functional)
 from .ops.activation import relu, sigmoid, tanh
 from .ops.compare import (
     allclose, bitwise_and, bitwise_not, bitwise_or, bitwise_xor, clamp, eq, equal, ge, gt, isclose, isfinite, isinf, isnan,

@@ -7,6 +7,7 @@ Reached as `tg.autograd.functional`. Read next: autograd.py, whose grad() does t
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -257,3 +258,7 @@ def _only_reverse(name: str, vectorize: bool, strategy: str) -> None:
         raise ValueError(f"{name}: the strategy must be 'reverse-mode', got {strategy!r}")
     if vectorize or strategy == "forward-mode":
         raise NotImplementedError(f"{name}: vectorize=True and strategy='forward-mode' do not exist here")
+
+
+# autograd is one file, not a package; yet `import tinygrad_edu.autograd.functional` must find this.
+sys.modules[f"{autograd.__name__}.functional"] = sys.modules[__name__]

@@ -156,10 +156,16 @@ class Unary(Op):
 
 
 class Binary(Op):
-    """An elementwise op of two inputs that broadcast and promote; with `floats` integers are computed as floats."""
+    """An elementwise op of two inputs that broadcast and promote; with `floats` integers are computed as floats.
+
+    bools: whether they are taken; None: only beside an operand of another dtype."""
 
     def __init__(
-        self, reference: Callable[..., None], floats: bool = False, out_dtype: dtype | None = None, bools: bool = True
+        self,
+        reference: Callable[..., None],
+        floats: bool = False,
+        out_dtype: dtype | None = None,
+        bools: bool | None = True,
     ) -> None:
         super().__init__(reference, broadcasting(reference.__name__), out_dtype)
         self.floats, self.bools = floats, bools
@@ -173,9 +179,11 @@ class Binary(Op):
             spec = None
         if spec is not None:
             return self.run(spec, (input, other))
-        if not self.bools:
+        if self.bools is False:
             refuse_bools(self.name, input, other)
         a, b = promoted(self.name, input, other)
+        if not self.bools:
+            refuse_bools(self.name, a)
         return self.apply(floating(a, self.name), floating(b, self.name)) if self.floats else self.apply(a, b)
 
 
@@ -187,7 +195,7 @@ def unary(
 
 
 def binary(
-    floats: bool = False, out_dtype: dtype | None = None, bools: bool = True
+    floats: bool = False, out_dtype: dtype | None = None, bools: bool | None = True
 ) -> Callable[[Callable[..., None]], Binary]:
     """Decorator: an elementwise op of two inputs."""
     return lambda reference: Binary(reference, floats, out_dtype, bools)

@@ -93,7 +93,7 @@ def div(out, input, other):
 div.vjps(input=lambda g, other: g / other, other=lambda g, other, y: -g * (y / other))
 
 
-@binary()
+@binary(bools=None)
 def floor_divide(out, input, other):
     """The quotient rounded down, for floats and integers. An integer divided by 0 gives 0: values are never checked."""
     np.floor_divide(input, other, out=out)
@@ -111,7 +111,7 @@ def truncated_quotient(out, input, other):
     np.add(out, (out < 0) & (out * other != input), out=out)
 
 
-@binary()
+@binary(bools=None)
 def remainder(out, input, other):
     """input - other * floor(input / other): it has the divisor's sign, as Python's % has."""
     np.remainder(input, other, out=out)
@@ -168,7 +168,7 @@ class Power(Binary):
         return super().__call__(input, exponent)
 
 
-@partial(Power, bools=False)
+@partial(Power, bools=None)
 def pow(out, input, exponent):
     if out.dtype.kind == "f":
         np.power(input, exponent, out=out)
