@@ -15,12 +15,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import storage as memory
-from ..dtypes import bool_, uint8
+from ..dtypes import bool_, int64, uint8
 from ..modes import modes, no_grad
 from ..tensor import Tensor
 from .common import broadcast_shapes, constant
 from .compare import where
-from .elementwise import remainder
+from .elementwise import add, mul, remainder
 from .gather import (
     check_positions,
     converted,
@@ -47,6 +47,10 @@ def getitem(input: Tensor, index: Any) -> Tensor:
     spec = None if key is None else slice_op.specs.get((input.layout, key))
     if spec is not None:
         return slice_op.run(spec, (input,))
+    if type(index) is Tensor and index.layout.ndim == 1 and index.layout.dtype is int64 and input.layout.ndim:
+        n = input.layout.shape[0]  # rows by number, the most frequent by far: the same as below, but quick
+        check_positions(index, n, 0, "x[...]", -n)
+        return index_select_op(input, index, dim=0)
     part = _parse(input, index)
     if not part.advanced:
         spec = slice_op.spec((input,), part.slice)
@@ -55,7 +59,7 @@ def getitem(input: Tensor, index: Any) -> Tensor:
         return slice_op.run(spec, (input,))
     picked = _pick(_base(input, part), part.advanced)
     rows = index_select_op(picked.flat, picked.linear, dim=picked.dim)
-    return reshape(rows, picked.result_shape)
+    return rows if rows.layout.shape == picked.result_shape else reshape(rows, picked.result_shape)
 
 
 def _key(index: Any) -> tuple[Any, ...] | None:
@@ -237,12 +241,20 @@ def _pick(base: Tensor, advanced: list[tuple[int, Tensor]]) -> Picked:
     sizes = shape[first:last]
     linear = advanced[0][1]
     if len(dims) > 1:
-        linear = remainder(linear, max(sizes[0], 1))  # counts negative ones from the end
+        linear = _wrapped(linear, sizes[0])
         for (_, i), size in zip(advanced[1:], sizes[1:], strict=True):
-            linear = linear * size + remainder(i, max(size, 1))
-    linear = reshape(expand(linear, block), math.prod(block))
-    flat = reshape(base, (*shape[:first], math.prod(sizes), *shape[last:]))
+            linear = add.apply(mul.apply(linear, constant(size, int64)), _wrapped(i, size))
+    if linear.layout.shape != block:
+        linear = expand(linear, block)
+    if len(block) != 1:
+        linear = reshape(linear, math.prod(block))
+    flat = base if len(dims) == 1 else reshape(base, (*shape[:first], math.prod(sizes), *shape[last:]))
     return Picked(flat, linear, first, order, shape, (*shape[:first], *block, *shape[last:]))
+
+
+def _wrapped(index: Tensor, n: int) -> Tensor:
+    """Negative positions counted from the end."""
+    return remainder.apply(index, constant(max(n, 1), int64))
 
 
 # x[...] = value

@@ -91,11 +91,19 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """The tensors one after the other in dimension dim; dtypes are promoted. Empty tensors of shape (0,) fit anywhere.
 
     Raises RuntimeError where another size differs."""
+    try:  # a signature met before
+        return cat_op.run(cat_op.specs[dim, *[x.layout for x in tensors]], tuple(tensors))
+    except (KeyError, TypeError, AttributeError):
+        pass
     given = _tensors("cat", tensors)
     if any(x.layout.ndim == 0 for x in given):
         raise RuntimeError("cat: a 0-d tensor can't be concatenated; use stack()")
     kept = [x for x in given if x.layout.shape != (0,)] or given[:1]
-    return cat_op(*_one_dtype(given, kept), dim=normal_dim(dim, kept[0].layout.ndim, "cat"))
+    operands = tuple(_one_dtype(given, kept))
+    spec = cat_op.spec(operands, {"dim": normal_dim(dim, kept[0].layout.ndim, "cat")})
+    if len(operands) == len(given) and all(a is b for a, b in zip(operands, given, strict=True)):
+        cat_op.specs[dim, *[x.layout for x in operands]] = spec
+    return cat_op.run(spec, operands)
 
 
 concat = concatenate = cat
