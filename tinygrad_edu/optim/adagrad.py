@@ -5,6 +5,7 @@ Left out on purpose: differentiable steps. Read next: lr_scheduler.py.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable
 from typing import Any
 
@@ -22,6 +23,7 @@ class Adagrad(Optimizer):
     """
 
     op = adagrad_
+    settings = operator.itemgetter("lr", "lr_decay", "weight_decay", "eps", "maximize")
 
     def __init__(
         self,

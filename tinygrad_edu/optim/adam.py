@@ -5,6 +5,7 @@ Left out on purpose: differentiable steps. Read next: rmsprop.py.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable
 from typing import Any
 
@@ -22,6 +23,9 @@ class Adam(Optimizer):
     """
 
     op = adam_
+    settings = operator.itemgetter(
+        "lr", "betas", "eps", "weight_decay", "amsgrad", "maximize", "decoupled_weight_decay"
+    )
 
     def __init__(
         self,

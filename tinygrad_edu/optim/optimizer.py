@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import operator
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping
@@ -27,19 +28,12 @@ StepHook = Callable[..., Any]
 
 
 class _Slot:
-    """A group's numbers as a float64 vector, for the kernel, and as they were when last written there."""
+    """A group's settings as they were when last looked at, and what the kernel gets of them."""
 
     def __init__(self) -> None:
-        self.tensor: Tensor | None = None
-        self.known: tuple[float, ...] = ()
-
-    def write(self, numbers: tuple[float, ...]) -> None:
-        if numbers != self.known:
-            if self.tensor is None:
-                with modes.unwatched():  # made once: no part of a recorded step
-                    self.tensor = zeros(len(numbers), dtype=float64)
-            self.tensor.array()[:] = numbers
-            self.known = numbers
+        self.known: tuple[Any, ...] = ()
+        self.numbers: Tensor | None = None  # a float64 vector
+        self.flags: dict[str, bool] = {}
 
 
 class Optimizer:
@@ -51,6 +45,7 @@ class Optimizer:
     """
 
     op: UpdateOp  # op(numbers, p0, g0, *state0, p1, g1, ...; **flags)
+    settings: operator.itemgetter[Any]  # of a group: what numbers and flags depend on, "lr" first
 
     def numbers(self, group: Group) -> tuple[float, ...]:
         """What the op takes as numbers, after the learning rate, which is always the first."""
@@ -88,6 +83,7 @@ class Optimizer:
         self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
         self.param_groups: list[Group] = []
         self._slots: list[_Slot] = []
+        self._flags: Hashable = None  # those of all groups
         self._pre_hooks: dict[int, StepHook] = {}
         self._post_hooks: dict[int, StepHook] = {}
         self._loads = 0  # how often a state was loaded
@@ -155,7 +151,7 @@ class Optimizer:
         with no_grad():
             for group, slot in zip(self.param_groups, self._slots, strict=True):
                 for inputs in self._inputs(group, slot):
-                    self.op.apply(*inputs, **self.flags(group))
+                    self.op.apply(*inputs, **slot.flags)
         for watcher in modes.watchers:
             watcher.refreshes(self.refresh)
             watcher.guards(self._structure)
@@ -164,18 +160,23 @@ class Optimizer:
         return loss
 
     def refresh(self) -> None:
-        """Bring the numbers that the kernels read up to date with param_groups; cheap where nothing has changed."""
-        for group, slot in zip(self.param_groups, self._slots, strict=True):
-            lr = group["lr"]
-            if isinstance(lr, Tensor):
+        """Bring what the kernels read up to date with param_groups. Cheap where nothing has changed: every replay of a
+        recorded step asks."""
+        for k, group in enumerate(self.param_groups):
+            slot, settings = self._slots[k], self.settings(group)
+            if settings != slot.known or isinstance(settings[0], Tensor):
                 with modes.unwatched():
-                    lr = lr.item()
-            slot.write((lr, *self.numbers(group)))
+                    numbers = (float(settings[0]), *self.numbers(group))
+                    if slot.numbers is None:
+                        slot.numbers = zeros(len(numbers), dtype=float64)
+                slot.numbers.array()[:] = numbers
+                slot.known, slot.flags = settings, self.flags(group)
+                self._flags = tuple([tuple(slot.flags.values()) for slot in self._slots])
 
     def _structure(self) -> Hashable:
         """What a recorded step has frozen: the flags, and which state tensors there are."""
-        flags = tuple([tuple(self.flags(group).values()) for group in self.param_groups])
-        return flags, self._loads, id(self.state), len(self.state)
+        self.refresh()
+        return self._flags, self._loads, id(self.state), len(self.state)
 
     def _inputs(self, group: Group, slot: _Slot) -> Iterable[list[Tensor]]:
         """The op's inputs: one list, or one for each dtype."""
@@ -183,7 +184,7 @@ class Optimizer:
         for p in group["params"]:
             g = p.grad
             if g is not None:
-                lists.setdefault(p.layout.dtype, [slot.tensor]).extend([p, g, *self.tensors(p, group)])
+                lists.setdefault(p.layout.dtype, [slot.numbers]).extend([p, g, *self.tensors(p, group)])
         return lists.values()
 
     def register_step_pre_hook(self, hook: StepHook) -> RemovableHandle:

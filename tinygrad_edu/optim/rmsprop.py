@@ -5,6 +5,7 @@ Left out on purpose: differentiable steps. Read next: adagrad.py.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable
 from typing import Any
 
@@ -21,6 +22,7 @@ class RMSprop(Optimizer):
     """
 
     op = rmsprop_
+    settings = operator.itemgetter("lr", "alpha", "eps", "weight_decay", "momentum", "centered", "maximize")
 
     def __init__(
         self,

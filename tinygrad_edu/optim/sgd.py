@@ -5,6 +5,7 @@ Left out on purpose: differentiable steps. Read next: adam.py.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -24,6 +25,7 @@ class SGD(Optimizer):
     """
 
     op = sgd_
+    settings = operator.itemgetter("lr", "momentum", "dampening", "weight_decay", "nesterov", "maximize")
 
     def __init__(
         self,
