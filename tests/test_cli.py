@@ -46,7 +46,7 @@ def test_run(small, capsys, mode):
     assert [r["epoch"] for r in log] == [1, 2, 3] and log[-1]["test_accuracy"] == found["test_accuracy"]
     assert json.loads((folder / "metrics.json").read_text()) == found
     settings = json.loads((folder / "config.json").read_text())
-    assert settings["batch"] == 8 and settings["lr"] == (0.001 if mode == "as-reported" else 0.1)
+    assert settings["batch"] == 8 and settings["lr"] == (0.001 if mode == "as-reported" else 0.05)
     assert (folder / "figure.png").read_bytes()[:4] == b"\x89PNG"
     assert all(word in (folder / "figure.svg").read_text() for word in ("<svg", "test accuracy", "test loss"))
 
@@ -74,7 +74,7 @@ def test_learning_rates():
     rate = runner.learning_rate
     assert rate(RUNS["r1-lr-0.01"], runner.Options("as-reported")) == 0.01
     assert rate(RUNS["r1-lr-0.01"], runner.Options("corrected")) == 0.01  # the run is about it
-    assert rate(RUNS["r1-arch-8"], runner.Options("corrected")) == 0.1
+    assert rate(RUNS["r1-arch-8"], runner.Options("corrected")) == 0.05
     assert rate(RUNS["r1-arch-8"], runner.Options("corrected", lr=0.5)) == 0.5
 
 

@@ -213,6 +213,8 @@ def test_thirty_epochs_on_fashion_mnist(name, mode, low, high):
     training = Training(
         run.layers, FashionMNIST(REAL.parent), FashionMNIST(REAL.parent, train=False), mode, run.batch, lr
     )
+    accuracies = []
     for _ in range(30):
         training.epoch()
-    assert low < training.evaluate()[0] < high
+        accuracies.append(training.evaluate()[0])
+    assert low < np.mean(accuracies[-5:]) < high  # single epochs of the corrected run scatter by 0.3
