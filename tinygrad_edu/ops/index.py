@@ -279,13 +279,12 @@ def index_put(input: Tensor, indices: tuple[Tensor, ...], values: Tensor, accumu
 
 def _put(x: Tensor, index: Any, value: Any, accumulate: bool, name: str) -> Tensor:
     value = converted(value, x, name)
-    storage, viewed = x.storage, x.storage.viewed
     if modes.grad and (x.needs_grad or value.needs_grad):
-        change(x, _replaced, index, value, accumulate)
-    else:
-        with no_grad():
-            _write_at(x, index, value, accumulate)
-    storage.viewed = viewed  # by others; the views made here are gone
+        return change(x, _replaced, index, value, accumulate)
+    viewed = x.storage.viewed
+    with no_grad():
+        _write_at(x, index, value, accumulate)
+    x.storage.viewed = viewed  # by others; the views made here are gone
     return x
 
 

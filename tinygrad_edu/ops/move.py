@@ -102,12 +102,12 @@ class Place(Op):
 def _place(out: Array, input: Array, *, start: Ints, step: Ints, axis: Ints, shape: Ints, value: float) -> None:
     out.fill(value)
     if input.size:
-        first = out[(*[slice(n, None) for n in start], ...)]
+        corner: tuple[Any, ...] = (*[slice(n, None) for n in start], ...)  # ... makes it a view even in 0 dimensions
         strides = [0] * input.ndim
         for s, by, j in zip(out.strides, step, axis, strict=True):
             if j >= 0:
                 strides[j] += by * s
-        np.lib.stride_tricks.as_strided(first, input.shape, strides)[...] = input
+        np.lib.stride_tricks.as_strided(out[corner], input.shape, strides)[...] = input
 
 
 place_op = Place(_place, lambda input, *, shape, **_: shape, name="place")
