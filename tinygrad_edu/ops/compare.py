@@ -203,7 +203,7 @@ class Clamp(Op):
         d = result_type(input, *[b if isinstance(b, (bool, int, float)) else as_tensor(b, "clamp") for b in bounds])
         refuse_bools("clamp", d)
         input = input if input.layout.dtype is d else input.to(d)
-        if all(isinstance(bound, (bool, int, float)) for bound in bounds):
+        if all(isinstance(bound, (bool, int, float)) and bound == bound for bound in bounds):
             lowest, highest = -math.inf if min is None else float(min), math.inf if max is None else float(max)
             return self.apply(input, min=lowest, max=highest)
         if min is not None:

@@ -21,27 +21,42 @@ from . import gather as g
 from . import join as j
 from . import matmul as m
 from . import reduce as r
-from .common import Binary
+from .common import Binary, Unary
 
 OPERANDS = (Tensor, bool, int, float, np.ndarray, np.generic)
 
 
-def operator(op: Binary) -> Callable[[Any, Any], Any]:
+def unary(op: Unary) -> Callable[[Any], Tensor]:
+    """The method of an elementwise op of one input."""
+
+    def method(self: Tensor) -> Tensor:
+        spec = op.specs.get((self.layout,))
+        return op(self) if spec is None else op.run(spec, (self,))
+
+    method.__name__ = method.__qualname__ = op.name
+    method.__doc__ = op.__doc__
+    return method
+
+
+def operator(op: Binary) -> Callable[[Any, Any], Tensor]:
     """The method behind a binary operator: NotImplemented for what is no operand, so that Python asks the other side."""
 
     def method(self: Tensor, other: Any) -> Any:
-        try:
-            spec = op.specs.get((self.layout, other.layout))
-        except AttributeError:
-            if not isinstance(other, OPERANDS):
-                return NotImplemented
-            spec = None
-        return op(self, other) if spec is None else op.run(spec, (self, other))
+        if other.__class__ is not float:  # a float would only raise an exception on its way
+            try:
+                spec = op.specs.get((self.layout, other.layout))
+            except AttributeError:
+                if not isinstance(other, OPERANDS):
+                    return NotImplemented
+                spec = None
+            if spec is not None:
+                return op.run(spec, (self, other))
+        return op(self, other)
 
     return method
 
 
-def reflected(op: Callable[[Any, Any], Tensor]) -> Callable[[Any, Any], Any]:
+def reflected(op: Binary) -> Callable[[Any, Any], Tensor]:
     """The method behind a binary operator whose left side is no tensor."""
     return lambda self, other: op(other, self) if isinstance(other, OPERANDS) else NotImplemented
 
@@ -69,14 +84,12 @@ class TensorMethods:
     def __rmatmul__(self: Any, other: Any) -> Any:
         return m.matmul(other, self) if isinstance(other, np.ndarray) else NotImplemented
 
-    def __neg__(self: Any) -> Tensor:
-        return e.neg(self)
+    __neg__ = unary(e.neg)
 
     def __pos__(self: Any) -> Tensor:
         return self  # type: ignore[no-any-return]
 
-    def __abs__(self: Any) -> Tensor:
-        return e.abs(self)
+    __abs__ = unary(e.abs)
 
     def __invert__(self: Any) -> Tensor:
         return c.bitwise_not(self)
@@ -130,82 +143,16 @@ class TensorMethods:
     def where(self: Any, condition: Any, other: Any) -> Tensor:
         return c.where(condition, self, other)
 
-    def neg(self: Any) -> Tensor:
-        return e.neg(self)
-
-    def abs(self: Any) -> Tensor:
-        return e.abs(self)
-
-    def sign(self: Any) -> Tensor:
-        return e.sign(self)
-
-    def square(self: Any) -> Tensor:
-        return e.square(self)
-
-    def sqrt(self: Any) -> Tensor:
-        return e.sqrt(self)
-
-    def rsqrt(self: Any) -> Tensor:
-        return e.rsqrt(self)
-
-    def reciprocal(self: Any) -> Tensor:
-        return e.reciprocal(self)
-
-    def exp(self: Any) -> Tensor:
-        return e.exp(self)
-
-    def expm1(self: Any) -> Tensor:
-        return e.expm1(self)
-
-    def log(self: Any) -> Tensor:
-        return e.log(self)
-
-    def log1p(self: Any) -> Tensor:
-        return e.log1p(self)
-
-    def sin(self: Any) -> Tensor:
-        return e.sin(self)
-
-    def cos(self: Any) -> Tensor:
-        return e.cos(self)
-
-    def tan(self: Any) -> Tensor:
-        return e.tan(self)
-
-    def erf(self: Any) -> Tensor:
-        return e.erf(self)
-
-    def floor(self: Any) -> Tensor:
-        return e.floor(self)
-
-    def ceil(self: Any) -> Tensor:
-        return e.ceil(self)
-
-    def trunc(self: Any) -> Tensor:
-        return e.trunc(self)
-
-    def relu(self: Any) -> Tensor:
-        return a.relu(self)
-
-    def tanh(self: Any) -> Tensor:
-        return a.tanh(self)
-
-    def sigmoid(self: Any) -> Tensor:
-        return a.sigmoid(self)
+    neg, abs, sign, square = unary(e.neg), unary(e.abs), unary(e.sign), unary(e.square)
+    sqrt, rsqrt, reciprocal, exp = unary(e.sqrt), unary(e.rsqrt), unary(e.reciprocal), unary(e.exp)
+    expm1, log, log1p, sin = unary(e.expm1), unary(e.log), unary(e.log1p), unary(e.sin)
+    cos, tan, erf, floor = unary(e.cos), unary(e.tan), unary(e.erf), unary(e.floor)
+    ceil, trunc, relu, tanh = unary(e.ceil), unary(e.trunc), unary(a.relu), unary(a.tanh)
+    sigmoid = unary(a.sigmoid)
 
     # Comparisons and logic
 
-    def isnan(self: Any) -> Tensor:
-        return c.isnan(self)
-
-    def isinf(self: Any) -> Tensor:
-        return c.isinf(self)
-
-    def isfinite(self: Any) -> Tensor:
-        return c.isfinite(self)
-
-    def logical_not(self: Any) -> Tensor:
-        return c.logical_not(self)
+    isnan, isinf, isfinite, logical_not = unary(c.isnan), unary(c.isinf), unary(c.isfinite), unary(c.logical_not)
 
     def eq(self: Any, other: Any) -> Tensor:
         return c.eq(self, other)

@@ -12,7 +12,7 @@ import contextlib
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -25,15 +25,9 @@ from .compare import isinf, maximum, minimum, ne, where
 from .elementwise import abs, exp, log, pow, square
 from .gather import gather
 from .join import cat, flip
+from .order import Ordered
 
 Dims = int | tuple[int, ...] | list[int] | None
-
-
-class Values(NamedTuple):
-    """What max, min, sort and topk along a dimension return."""
-
-    values: Tensor
-    indices: Tensor
 
 
 class Reduction(Op):
@@ -152,7 +146,7 @@ def all_op(out, input, *, dim, keepdim):
 
 
 def _spread_mean(g: Tensor, input_shape: tuple[int, ...], dim: tuple[int, ...], keepdim: bool) -> Tensor:
-    return spread(g / float(count(input_shape, dim)), input_shape, dim, keepdim)
+    return spread(g / float(builtins.max(count(input_shape, dim), 1)), input_shape, dim, keepdim)
 
 
 def _shared_by_ties(g: Tensor, input: Tensor, y: Tensor, dim: tuple[int, ...], keepdim: bool) -> Tensor:
@@ -180,7 +174,7 @@ def _prod_rule(g: Tensor, input: Tensor, dim: tuple[int, ...], keepdim: bool) ->
     shape = input.layout.shape
     kept = [d for d in range(len(shape)) if d not in dim]
     order = (*kept, *dim)
-    last = input.permute(order).reshape(tuple([shape[d] for d in kept]) + (count(shape, dim),))
+    last = input.permute(order).reshape((*[shape[d] for d in kept], count(shape, dim)))
     others = _product_of_others(last).reshape(tuple([shape[d] for d in order]))
     back = tuple(sorted(range(len(shape)), key=order.__getitem__))
     return spread(g, shape, dim, keepdim) * others.permute(back)
@@ -248,12 +242,17 @@ def _ordered(input: Tensor, name: str) -> Tensor:
 
 def any(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """Whether any element over dim (default all) is not 0; bool (of uint8: uint8)."""
-    return any_op.over(input, dim, keepdim)
+    return any_op.over(input, dim, keepdim) if dim != () else _true(input)
 
 
 def all(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """Whether no element over dim (default all) is 0; bool (of uint8: uint8)."""
-    return all_op.over(input, dim, keepdim)
+    return all_op.over(input, dim, keepdim) if dim != () else _true(input)
+
+
+def _true(input: Tensor) -> Tensor:
+    """any and all over no dimension, which here, unlike elsewhere in PyTorch, does not mean all."""
+    return ne(input, 0).to(_truth(input.layout))
 
 
 def count_nonzero(input: Tensor, dim: Dims = None) -> Tensor:
@@ -280,13 +279,13 @@ def _extremum(value: Reduction, place: Reduction, pairwise: Op, input: Tensor, d
         return pairwise(input, dim)
     dim = normal_dim(dim, input.layout.ndim, value.name)
     if not input.layout.ndim:
-        return Values(input.clone(), place.over(input, None, False))
+        return Ordered(input.clone(), place.over(input, None, False))
     if input.layout.dtype is dtypes.bool_:
         found = _extremum(value, place, pairwise, input.to(dtypes.uint8), dim, keepdim)
-        return Values(found.values.to(dtypes.bool_), found.indices)
+        return Ordered(found.values.to(dtypes.bool_), found.indices)
     indices = place.over(input, dim, True)
     values = gather(input, dim, indices)
-    return Values(values, indices) if keepdim else Values(values.squeeze(dim), indices.squeeze(dim))
+    return Ordered(values, indices) if keepdim else Ordered(values.squeeze(dim), indices.squeeze(dim))
 
 
 def sum_to_size(input: Tensor, *size: Any) -> Tensor:
@@ -385,10 +384,9 @@ def norm(
 ) -> Tensor:
     """The p-norm over dim (default all): sum(|x|^p)^(1/p); p = 0 counts what is not 0, inf and -inf take the largest
     and smallest |x|, "fro" is 2. Gradient 0 where x, or the norm, is 0. Raises RuntimeError for integers."""
+    if not input.layout.dtype.is_floating_point:
+        raise RuntimeError(f"norm: expected floating-point elements, got {input.layout.dtype}")
     input = _converted(input, dtype, "norm")
-    d = input.layout.dtype
-    if not d.is_floating_point:
-        raise RuntimeError(f"norm: expected floating-point elements, got {d}; pass dtype=")
     if p in ("fro", None):
         p = 2.0
     if isinstance(p, str):
@@ -412,7 +410,7 @@ def logsumexp(input: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:
     input = floating(input, "logsumexp")
     dims = normal_dims(dim, input.layout.ndim, "logsumexp")
     if not count(input.layout.shape, dims):
-        return log(sum_op(exp(input), dim=dims, keepdim=keepdim))
+        return sum_op(input, dim=dims, keepdim=keepdim) - math.inf
     top = amax_op(input.detach(), dim=dims, keepdim=True)
     top = where(isinf(top), 0.0, top)
     y = log(sum_op(exp(input - top), dim=dims, keepdim=keepdim))

@@ -1,0 +1,190 @@
+"""New tensors, conversions, the package's public names, its configuration, and what importing it costs.
+
+Read next: test_ops.py.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+
+CREATED = {
+    "tensor-float": lambda t: t.tensor([[1.5, 2], [3, 4]]),
+    "tensor-int": lambda t: t.tensor([1, 2]),
+    "tensor-bool": lambda t: t.tensor([True, False]),
+    "tensor-number": lambda t: t.tensor(3.0),
+    "tensor-empty": lambda t: t.tensor([]),
+    "tensor-array": lambda t: t.tensor(np.arange(3)),
+    "tensor-dtype": lambda t: t.tensor([1.9, -1.9], dtype=t.int32),
+    "tensor-of-tensors": lambda t: t.tensor([t.tensor(1.0), t.tensor(2.0)]),
+    "tensor-ragged": lambda t: t.tensor([[1, 2], [3]]),
+    "tensor-string": lambda t: t.tensor("a"),
+    "as_tensor": lambda t: t.as_tensor([1, 2], dtype=t.float64),
+    "zeros": lambda t: t.zeros(2, 3),
+    "zeros-tuple": lambda t: t.zeros((2, 3), dtype=t.int64),
+    "zeros-0d": lambda t: (t.zeros(()), t.zeros([])),
+    "zeros-negative": lambda t: t.zeros(-1),
+    "zeros-int-grad": lambda t: t.zeros(2, dtype=t.int32, requires_grad=True),
+    "ones": lambda t: t.ones(2, 0, 3),
+    "full": lambda t: (t.full((2,), 3), t.full((2,), 2.5), t.full((2,), True), t.full((), 7, dtype=t.float64)),
+    "like": lambda t: [f(t.ones(2, 3, dtype=t.int32)) for f in (t.zeros_like, t.ones_like)],
+    "full_like": lambda t: t.full_like(t.ones(2), 2.5, dtype=t.float64),
+    "arange": lambda t: (t.arange(5), t.arange(5.0), t.arange(2, 8, 3), t.arange(1, 2, 0.25), t.arange(5, 0, -2)),
+    "arange-dtype": lambda t: t.arange(0, 3, 1, dtype=t.float64),
+    "arange-none": lambda t: t.arange(0),
+    "arange-away": lambda t: t.arange(1, 0),
+    "arange-step-0": lambda t: t.arange(1, 5, 0),
+    "linspace": lambda t: (t.linspace(0, 1, 5), t.linspace(1, -1, 1), t.linspace(0, 1, 0)),
+    "linspace-negative": lambda t: t.linspace(0, 1, -1),
+    "eye": lambda t: (t.eye(3), t.eye(2, 3, dtype=t.int64)),
+    "new": lambda t: [
+        t.ones(2, dtype=t.float64).new_zeros(2, 3),
+        t.ones(2, dtype=t.int64).new_ones((2,)),
+        t.ones(2).new_full((2,), 7),
+        t.ones(2).new_tensor([1, 2]),
+    ],
+    "to": lambda t: [t.tensor([1.7, -1.7, 0.0]).to(d) for d in (t.float64, t.int32, t.int64, t.bool)],
+    "to-other": lambda t: (t.ones(2).to(t.zeros(1, dtype=t.int64)), t.ones(2).to("cpu", t.float64)),
+    "to-device": lambda t: t.ones(2).to("nowhere"),
+    "conversions": lambda t: [
+        getattr(t.tensor([1.5, 0]), n)() for n in ("float", "double", "int", "long", "bool", "byte", "cpu")
+    ],
+    "type": lambda t: (t.tensor([1.5]).type(t.int64), t.tensor([1.5]).type_as(t.tensor([1]))),
+    "device": lambda t: t.zeros(2, device="cpu"),
+}
+
+
+@pytest.mark.parametrize("name", CREATED)
+@pytest.mark.filterwarnings("ignore::UserWarning")  # PyTorch's own
+def test_equals_pytorch(name):
+    torch = pytest.importorskip("torch")
+    call = CREATED[name]
+    try:
+        theirs = call(torch)
+    except Exception:
+        with pytest.raises((RuntimeError, TypeError, ValueError)):
+            call(tg)
+        return
+    mine = call(tg)
+    for x, y in zip(*[r if isinstance(r, (list, tuple)) else [r] for r in (mine, theirs)], strict=True):
+        assert x.numpy().dtype == y.numpy().dtype
+        np.testing.assert_array_equal(x.numpy(), y.numpy())
+
+
+def test_tensor_copies_and_as_tensor_shares():
+    array = np.zeros(3, np.float32)
+    copied, shared, also = tg.tensor(array), tg.from_numpy(array), tg.as_tensor(array)
+    array[0] = 5
+    assert copied.tolist() == [0, 0, 0] and shared.tolist() == also.tolist() == [5, 0, 0]
+    assert tg.as_tensor(shared) is shared
+    assert tg.tensor(shared).data_ptr() != shared.data_ptr()
+
+
+def test_from_numpy_refuses():
+    for bad, error in (([1, 2], TypeError), (np.zeros(2, np.complex64), TypeError), (np.zeros(4)[::-1], ValueError)):
+        with pytest.raises(error):
+            tg.from_numpy(bad)
+    frozen = np.zeros(2)
+    frozen.flags.writeable = False
+    with pytest.raises(ValueError, match="read-only"):
+        tg.from_numpy(frozen)
+
+
+def test_constants_are_never_handed_out():
+    for make in (lambda: tg.tensor(3.0), lambda: tg.full((), 3.0), lambda: tg.as_tensor(3.0), lambda: tg.ones(())):
+        make().mul_(7)
+        assert make().item() in (1.0, 3.0)
+    (tg.ones(2) * 3.0).mul_(2)
+    assert (tg.ones(2) * 3.0).tolist() == [3, 3]
+
+
+def test_gradient_flows_through_conversions():
+    x = tg.ones(2, requires_grad=True)
+    x.double().mul(2).float().sum().backward()
+    assert x.grad.dtype is tg.float32 and x.grad.tolist() == [2, 2]
+    assert x.to(tg.float32) is x and x.to(tg.float32, copy=True) is not x
+    assert not x.long().requires_grad
+
+
+def test_every_public_name_is_there():
+    for name in tg.__all__:
+        assert getattr(tg, name) is not None
+    assert len(set(tg.__all__)) == len(tg.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        tg.nothing  # noqa: B018
+
+
+def test_names_and_methods_are_pytorchs():
+    torch = pytest.importorskip("torch")
+    own = {"config", "backends", "replay", "show_config", "bool_"}
+    assert {name for name in tg.__all__ if not hasattr(torch, name)} <= own
+    ours = {name for name in dir(tg.Tensor) if not name.startswith("_")}
+    missing = {name for name in ours if not hasattr(torch.Tensor, name)}
+    assert missing <= {
+        *("address", "array", "check_dim", "empty", "hooks", "layout", "needs_grad", "node", "offset", "over", "storage")
+    }
+
+
+def python(code, **variables):
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("TG_")} | variables
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
+
+
+@pytest.mark.parametrize(
+    "variable, value",
+    [("TG_BACKEND", "fast"), ("TG_ISA", "mmx"), ("TG_THREADS", "0"), ("TG_THREADS", "two"), ("TG_DEBUG", "everything")],
+)
+def test_wrong_environment_raises(variable, value):
+    done = python("import tinygrad_edu", **{variable: value})
+    assert done.returncode and f"{variable}" in done.stderr and value in done.stderr and "RuntimeError" in done.stderr
+
+
+def test_environment_chooses():
+    code = "import tinygrad_edu as tg; tg.show_config(); print(tg.get_num_threads())"
+    done = python(code, TG_BACKEND="numpy", TG_THREADS="1")
+    assert done.returncode == 0, done.stderr
+    assert "backend: numpy" in done.stdout and "TG_BACKEND: numpy" in done.stdout and done.stdout.endswith("\n1\n")
+
+
+def test_without_a_core_it_says_so_once():
+    hide = "import sys, warnings; sys.modules['tinygrad_edu._core'] = None; "
+    count = (
+        hide + "warnings.simplefilter('always'); caught = warnings.catch_warnings(record=True).__enter__()\n"
+        "import tinygrad_edu as tg\n"
+        "assert (tg.ones(2) + 1).tolist() == [2, 2]\n"
+        "print(len(caught), caught[0].category.__name__, caught[0].message)\n"
+    )
+    done = python(count)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("1 RuntimeWarning tinygrad_edu runs on its numpy backend")
+    assert python(hide + "warnings.simplefilter('error'); import tinygrad_edu", TG_BACKEND="numpy").returncode == 0
+
+
+def test_threads():
+    before = tg.get_num_threads()
+    try:
+        tg.set_num_threads(1)
+        assert tg.get_num_threads() == 1
+    finally:
+        tg.set_num_threads(before)
+    with pytest.raises(ValueError, match="1 or more"):
+        tg.set_num_threads(0)
+    with pytest.raises(TypeError, match="expected an int"):
+        tg.set_num_threads(1.5)
+
+
+def test_import_is_light():
+    code = (
+        "import numpy, cffi, time, sys; start = time.perf_counter(); import tinygrad_edu; "
+        "print(time.perf_counter() - start); heavy = {'numba', 'matplotlib', 'sklearn', 'torch', 'tqdm', 'safetensors'}; "
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+    )
+    runs = [python(code) for _ in range(3)]
+    assert all(run.returncode == 0 for run in runs), runs[0].stderr
+    assert min(float(run.stdout) for run in runs) < 0.1
