@@ -12,19 +12,22 @@ import tinygrad_edu as tg
 from tinygrad_edu import nn
 
 
-class Net(nn.Module):
+def build(self, library, make):
     """A little of everything: children, a list, a shared parameter, buffers."""
+    library.Module.__init__(self)
+    self.encoder = library.Sequential(library.Linear(4, 3), library.ReLU(), library.Linear(3, 3, bias=False))
+    self.heads = library.ModuleList([library.Linear(3, 2), library.Linear(3, 2)])
+    self.named = library.ModuleDict({"norm": library.LayerNorm(3), "table": library.Embedding(5, 3)})
+    self.heads[1].weight = self.heads[0].weight
+    self.scale = library.Parameter(make(3))
+    self.register_buffer("mean", make(3))
+    self.register_buffer("scratch", make(3), persistent=False)
+    self.register_buffer("nothing", None)
 
-    def __init__(self, library=nn, make=tg.zeros):
-        super().__init__()
-        self.encoder = library.Sequential(library.Linear(4, 3), library.ReLU(), library.Linear(3, 3, bias=False))
-        self.heads = library.ModuleList([library.Linear(3, 2), library.Linear(3, 2)])
-        self.named = library.ModuleDict({"norm": library.LayerNorm(3), "table": library.Embedding(5, 3)})
-        self.heads[1].weight = self.heads[0].weight
-        self.scale = library.Parameter(make(3))
-        self.register_buffer("mean", make(3))
-        self.register_buffer("scratch", make(3), persistent=False)
-        self.register_buffer("nothing", None)
+
+class Net(nn.Module):
+    def __init__(self):
+        build(self, nn, tg.zeros)
 
     def forward(self, x):
         h = self.named["norm"](self.encoder(x)) + self.scale
@@ -32,22 +35,12 @@ class Net(nn.Module):
 
 
 def torch_net():
+    """The same network, of PyTorch's parts."""
     torch = pytest.importorskip("torch")
-    body = {name: f for name, f in vars(Net).items() if name in ("forward",)}
-
-    def init(self):
-        torch.nn.Module.__init__(self)
-        library, make = torch.nn, torch.zeros
-        self.encoder = library.Sequential(library.Linear(4, 3), library.ReLU(), library.Linear(3, 3, bias=False))
-        self.heads = library.ModuleList([library.Linear(3, 2), library.Linear(3, 2)])
-        self.named = library.ModuleDict({"norm": library.LayerNorm(3), "table": library.Embedding(5, 3)})
-        self.heads[1].weight = self.heads[0].weight
-        self.scale = library.Parameter(make(3))
-        self.register_buffer("mean", make(3))
-        self.register_buffer("scratch", make(3), persistent=False)
-        self.register_buffer("nothing", None)
-
-    return type("Net", (torch.nn.Module,), {"__init__": init, **body})()
+    made = type(
+        "Net", (torch.nn.Module,), {"__init__": lambda self: build(self, torch.nn, torch.zeros), "forward": Net.forward}
+    )
+    return made()
 
 
 def array(t):
@@ -517,9 +510,7 @@ class Two(nn.Module):
 
 def backward_hook_log(library, make):
     """What the hooks of a module with two inputs and two outputs see, and the gradients that come out."""
-    import inspect
-
-    module = type("Two", (library.Module,), {"forward": inspect.unwrap(Two.forward)})()
+    module = type("Two", (library.Module,), {"forward": Two.forward})()
     log = []
 
     def hook(m, grad_input, grad_output):

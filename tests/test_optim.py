@@ -250,6 +250,10 @@ def test_a_tensor_as_learning_rate_is_read_every_step():
     lr.fill_(2.0)
     optimizer.step()
     assert p.item() == -2.5
+    for rate in (tg.tensor(1.0), 0.5):
+        optimizer.param_groups[0]["lr"] = rate
+        tg.replay(optimizer.step)()
+    assert p.item() == -4.0
 
 
 def test_mixed_dtypes_in_one_group():

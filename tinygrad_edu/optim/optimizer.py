@@ -164,13 +164,14 @@ class Optimizer:
         recorded step asks."""
         for k, group in enumerate(self.param_groups):
             slot, settings = self._slots[k], self.settings(group)
-            if settings != slot.known or isinstance(settings[0], Tensor):
+            read_anew = isinstance(settings[0], Tensor)  # and not compared: that would be an op
+            if read_anew or settings != slot.known:
                 with modes.unwatched():
                     numbers = (float(settings[0]), *self.numbers(group))
                     if slot.numbers is None:
                         slot.numbers = zeros(len(numbers), dtype=float64)
                 slot.numbers.array()[:] = numbers
-                slot.known, slot.flags = settings, self.flags(group)
+                slot.known, slot.flags = () if read_anew else settings, self.flags(group)
                 self._flags = tuple([tuple(slot.flags.values()) for slot in self._slots])
 
     def _structure(self) -> Hashable:
