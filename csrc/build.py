@@ -54,7 +54,7 @@ WARNINGS = ["-Wall", "-Wextra"]
 
 # May a*b+c become one FMA? -std=c11 says no; it is asked for but where numbers must be the same on every machine, or
 # the same in a loop's vectors and in its last elements.
-CONTRACT = {"random": "off", "batch": "off", "elementwise": "off", "update": "off"}
+CONTRACT = {"random": "off", "batch": "off", "elementwise": "off", "loss": "off", "update": "off"}
 
 
 class BuildError(Exception):

@@ -7,12 +7,13 @@ serves. Read next: csrc/loss.c, ../nn/loss_functions.py.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ..dtypes import int64
-from ..op import op
+from ..op import Op, op
 from ..storage import Layout
 from ..tensor import Tensor
 from .activation import sigmoid
@@ -109,7 +110,7 @@ def log_sigmoid(out, input):  # type: ignore[no-untyped-def]
 log_sigmoid.vjps(input=lambda g, input: g * sigmoid(-input))
 
 
-@op(broadcasting("binary_cross_entropy"))
+@partial(Op, shape=broadcasting("binary_cross_entropy"), name="binary_cross_entropy")
 def binary_cross_entropy_op(out, input, target):  # type: ignore[no-untyped-def]
     """-(t log p + (1 - t) log(1 - p)), each logarithm at least -100 so that no loss is infinite (as in PyTorch)."""
     yes, no = np.maximum(np.log(input), -100), np.maximum(np.log1p(-input), -100)

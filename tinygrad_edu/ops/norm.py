@@ -8,6 +8,7 @@ normalisation, which come with convolutions. Read next: loss.py; csrc/norm.c has
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from .common import as_tensor, normal_dim, same_shape
 from .elementwise import exp, rsqrt, square
 
 
-@op(same_shape)
+@partial(Op, shape=same_shape, name="softmax")
 def softmax_op(out, input, *, dim):  # type: ignore[no-untyped-def]
     """exp(x) / sum(exp(x)), of x less its maximum so that nothing overflows."""
     if out.size:
@@ -42,7 +43,7 @@ softmax_grad.vjps(
 )
 
 
-@op(same_shape)
+@partial(Op, shape=same_shape, name="log_softmax")
 def log_softmax_op(out, input, *, dim):  # type: ignore[no-untyped-def]
     """x - max(x) - log(sum(exp(x - max(x)))): exact where one entry stands far above the rest."""
     if out.size:

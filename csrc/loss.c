@@ -1,0 +1,138 @@
+/* loss.c: cross-entropy of rows of logits and its gradient, and the elementwise losses that are ops of their own.
+ *
+ * args of cross_entropy_rows: out (n,), logits (n, c), target int64 (n,); of its gradient: out (n, c), g (n,), logits,
+ * target. ints[0]: the target that is ignored: such a row gives 0. Any other target that is no class gives NaN, and
+ * nothing is read for it: nobody checks targets while a step is replayed. Formulas: ops/loss.py. Left out on purpose:
+ * class weights and smoothing, which are compositions. Read next: rows.h. */
+#include "rows.h"
+
+enum { EACH };
+
+static int cross_entropy_prepare(tg_node *node, const tg_array *logits) {
+    int64_t n = logits->shape[0], c = logits->shape[1];
+    if (c == 0) return 1;
+    node->plan[EACH] = rows_in_unit(c);
+    node->phases = n > 0;
+    node->units[0] = divide_up(n, node->plan[EACH]);
+    node->own_bytes = c * LANES * (int64_t)sizeof(real);
+    return 0;
+}
+
+/* A block of logits, which of its targets are classes, and what a row without one gives: 0 or NaN. */
+typedef struct {
+    int count;
+    int64_t class[LANES]; /* -1: none */
+    real instead[LANES];
+} targets;
+
+static void load_logits(const tg_node *node, const tg_array *logits, const tg_array *target, int64_t row, int64_t last,
+                        real *x, targets *t) {
+    const char *rows[LANES];
+    int64_t c = logits->shape[1], size = (int64_t)sizeof(real);
+    t->count = (int)TG_MIN(last - row, LANES);
+    for (int l = 0; l < LANES; l++) {
+        int64_t r = row + (l < t->count ? l : 0), at = ((const int64_t *)target->data)[r * target->stride[0]];
+        rows[l] = logits->data + r * logits->stride[0] * size;
+        t->class[l] = at >= 0 && at < c && at != node->ints[0] ? at : -1;
+        t->instead[l] = at == node->ints[0] ? 0 : (real)NAN;
+    }
+    load_rows(x, rows, logits->stride[1] * size, c);
+}
+
+static int cross_entropy_rows_prepare(tg_node *node) { return cross_entropy_prepare(node, &node->args[1]); }
+
+/* log(sum(exp(x - max(x)))) - (x[target] - max(x)) */
+static void cross_entropy_rows_run(const tg_node *node, int phase, int64_t lo, int64_t hi, char *own) {
+    (void)phase;
+    const tg_array *logits = &node->args[1], *target = &node->args[2];
+    const int64_t c = logits->shape[1], last = TG_MIN(hi * node->plan[EACH], logits->shape[0]);
+    real *restrict x = (real *)own, *out = (real *)node->args[0].data;
+    for (int64_t r = lo * node->plan[EACH]; r < last; r += LANES) {
+        targets t;
+        real largest[LANES], sum[LANES];
+        load_logits(node, logits, target, r, last, x, &t);
+        largest_of(x, c, largest);
+        SUM(sum, c, vexp(x[k] - largest[l]));
+        EACH_LANE sum[l] = vlog(sum[l]);
+        for (int l = 0; l < t.count; l++)
+            out[r + l] = t.class[l] < 0 ? t.instead[l] : sum[l] - (x[t.class[l] * LANES + l] - largest[l]);
+    }
+}
+
+static int cross_entropy_rows_grad_prepare(tg_node *node) { return cross_entropy_prepare(node, &node->args[2]); }
+
+/* (softmax(x) - onehot(target)) * g */
+static void cross_entropy_rows_grad_run(const tg_node *node, int phase, int64_t lo, int64_t hi, char *own) {
+    (void)phase;
+    const tg_array *grad = &node->args[1], *logits = &node->args[2], *target = &node->args[3];
+    const int64_t c = logits->shape[1], last = TG_MIN(hi * node->plan[EACH], logits->shape[0]);
+    real *restrict x = (real *)own;
+    for (int64_t r = lo * node->plan[EACH]; r < last; r += LANES) {
+        targets t;
+        real largest[LANES], sum[LANES], g[LANES];
+        char *out[LANES];
+        load_logits(node, logits, target, r, last, x, &t);
+        for (int l = 0; l < LANES; l++) {
+            int64_t row = r + (l < t.count ? l : 0);
+            out[l] = node->args[0].data + row * c * (int64_t)sizeof(real);
+            g[l] = ((const real *)grad->data)[row * grad->stride[0]];
+        }
+        largest_of(x, c, largest);
+        SET(x, c, vexp(x[k] - largest[l]));
+        SUM(sum, c, x[k]);
+        EACH_LANE sum[l] = g[l] / sum[l];
+        SET(x, c, x[k] * sum[l]);
+        for (int l = 0; l < t.count; l++) {
+            if (t.class[l] >= 0)
+                x[t.class[l] * LANES + l] -= g[l];
+            else
+                for (int64_t i = 0; i < c; i++) x[i * LANES + l] = t.instead[l];
+        }
+        store_rows(x, out, t.count, (int64_t)sizeof(real), c);
+    }
+}
+
+/* ---- elementwise ---- */
+
+#define EACH_ELEMENTS 4096 /* in a unit: exp and log take about 2 ns in double */
+
+static int elements_prepare(tg_node *node) {
+    int64_t n = count_of(&node->args[0]);
+    for (int a = 1; a < node->n_args; a++)
+        if (!is_contiguous(&node->args[a]) || count_of(&node->args[a]) != n) return 1;
+    node->phases = n > 0;
+    node->units[0] = divide_up(n, EACH_ELEMENTS);
+    return 0;
+}
+
+/* log(sigmoid(x)) = min(x, 0) - log(1 + exp(-|x|)) */
+static void log_sigmoid_run(const tg_node *node, int phase, int64_t lo, int64_t hi, char *own) {
+    (void)phase, (void)own;
+    int64_t last = TG_MIN(hi * EACH_ELEMENTS, count_of(&node->args[0]));
+    real *restrict out = (real *)node->args[0].data;
+    const real *restrict x = (const real *)node->args[1].data;
+    for (int64_t i = lo * EACH_ELEMENTS; i < last; i++)
+        out[i] = (x[i] > 0 ? 0 : x[i]) - vlog1p(vexp(-REAL(fabs)(x[i])));
+}
+
+/* -(t log(p) + (1 - t) log(1 - p)), each logarithm at least -100 */
+static void binary_cross_entropy_run(const tg_node *node, int phase, int64_t lo, int64_t hi, char *own) {
+    (void)phase, (void)own;
+    int64_t last = TG_MIN(hi * EACH_ELEMENTS, count_of(&node->args[0]));
+    real *restrict out = (real *)node->args[0].data;
+    const real *restrict p = (const real *)node->args[1].data, *restrict t = (const real *)node->args[2].data;
+    for (int64_t i = lo * EACH_ELEMENTS; i < last; i++) {
+        real yes = vlog(p[i]), no = vlog1p(-p[i]);
+        yes = yes < -100 ? -100 : yes;
+        no = no < -100 ? -100 : no;
+        out[i] = -(t[i] * yes + (1 - t[i]) * no);
+    }
+}
+
+TG_TABLE(loss) = {
+    {"cross_entropy_rows", cross_entropy_rows_prepare, cross_entropy_rows_run},
+    {"cross_entropy_rows_grad", cross_entropy_rows_grad_prepare, cross_entropy_rows_grad_run},
+    {"log_sigmoid", elements_prepare, log_sigmoid_run},
+    {"binary_cross_entropy", elements_prepare, binary_cross_entropy_run},
+    {0},
+};
