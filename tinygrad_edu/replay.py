@@ -21,7 +21,7 @@ from . import backends, fuse
 from .modes import Watcher, modes
 from .op import Spec
 from .storage import Storage
-from .tape import Buffer, Operand, Step, Tape
+from .tape import Buffer, Operand, Step, Tape, members
 from .tensor import Tensor
 
 
@@ -82,7 +82,7 @@ class Recorder(Watcher):
         self.guarded.append((value, value()))
 
     def uses_module(self, module: Any) -> None:
-        self.modules.setdefault(id(module), (module, module.training, dict(module._parameters)))
+        self.modules.setdefault(id(module), (module, module.training, members(module)))
 
     def finish(self, result: Any, checked: bool) -> Tape:
         """Turn the notes into a tape. Memory made during the call that somebody still holds stays where it is."""

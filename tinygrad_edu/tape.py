@@ -86,14 +86,15 @@ class Tape:
                     last[buffer] = k
         guard = GUARD_BYTES if self.checked else 0
         lifetimes = [plan.Lifetime(first[b], last[b], b.nbytes) for b in first]
+        if self.checked:  # nothing is shared, or one buffer's guard zone would be another's memory
+            lifetimes = [plan.Lifetime(0, len(self.steps), b.nbytes) for b in first]
         offsets, total = plan.assign(lifetimes, guard)
         arena = allocate(total)
         self.arena, self.zones = arena, []
         for buffer, offset in zip(first, offsets, strict=True):
             buffer.storage = Storage(arena.address + offset, buffer.nbytes, arena)
             if guard:
-                end = offset + plan.padded(buffer.nbytes)
-                self.zones.append((end, last[buffer]))
+                self.zones.append((offset + buffer.nbytes, last[buffer]))
         self.slot_places: list[list[tuple[int, int, int]]] = [[] for _ in range(n_slots)]
         self.slots = [Storage(0, 0, arena) for _ in range(n_slots)]  # they move with the arguments
         for k, step in enumerate(self.steps):
@@ -123,10 +124,11 @@ class Tape:
         if self.structure != modes.structure[0]:
             if any(module.training is not training for module, training, _ in self.modules):
                 return False
-            for module, _, parameters in self.modules:
-                for name, parameter in parameters.items():
-                    if module._parameters.get(name) is not parameter:
-                        raise RuntimeError(_replaced(f"parameter {name!r} of {type(module).__name__}"))
+            for module, _, recorded in self.modules:
+                now = members(module)
+                for name in recorded.keys() | now.keys():
+                    if now.get(name) is not recorded.get(name):
+                        raise RuntimeError(_replaced(f"{name!r} of {type(module).__name__}"))
             for ref, storage in self.leaves:
                 leaf = ref()
                 if leaf is not None and leaf.storage is not storage:
@@ -218,6 +220,11 @@ class Tape:
         if self.nanoseconds is not None:
             lines.append(f"     total {sum(self.nanoseconds) / 1000:.1f} us")
         return "\n".join([head, *lines])
+
+
+def members(module: Any) -> dict[str, Any]:
+    """A module's parameters, buffers and submodules by name."""
+    return {**module._parameters, **module._buffers, **module._modules}
 
 
 def _shape(layout: Layout) -> str:
