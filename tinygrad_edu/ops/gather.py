@@ -21,6 +21,7 @@ from ..storage import Layout
 from ..tensor import Tensor
 from .common import as_tensor, broadcast_shapes, constant, normal_dim
 from .compare import eq, where
+from .elementwise import add, mul
 from .move import Array, Ints, cast_op
 from .views import expand, narrow, reshape, unsqueeze
 
@@ -261,21 +262,21 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     shape = x.layout.shape
     _covers("scatter_add", shape, i.layout.shape, d)
     added = gather_grad(_source("scatter_add", x, i, src), i, dim=d, shape=shape)
-    return input + reshape(added, input.layout.shape)
+    return add(input, reshape(added, input.layout.shape))
 
 
 def _source(name: str, x: Tensor, index: Tensor, src: Any) -> Tensor:
     """src as the tensor of index's shape that is written."""
-    if not isinstance(src, Tensor):
-        return expand(constant(src, x.layout.dtype), index.layout.shape)
-    if src.layout.dtype is not x.layout.dtype:
-        raise RuntimeError(f"{name}: src of {src.layout.dtype} for an input of {x.layout.dtype}")
-    src = _dimensional(src)
-    _covers(name, src.layout.shape, index.layout.shape, -1)
+    if isinstance(src, (bool, int, float)):
+        return expand(converted(src, x, name), index.layout.shape)
+    source = _dimensional(as_tensor(src, name))
+    if source.layout.dtype is not x.layout.dtype:
+        raise RuntimeError(f"{name}: src of {source.layout.dtype} for an input of {x.layout.dtype}")
+    _covers(name, source.layout.shape, index.layout.shape, -1)
     for d, n in enumerate(index.layout.shape):
-        if n != src.layout.shape[d]:
-            src = narrow(src, d, 0, n)
-    return src
+        if n != source.layout.shape[d]:
+            source = narrow(source, d, 0, n)
+    return source
 
 
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
@@ -292,8 +293,8 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     x, d, i = _prepared("index_add", input, dim, index)
     s = _dimensional(source)
     _rows_fit("index_add")(x.layout, i.layout, s.layout, dim=d)
-    added = index_add_zeros(s if alpha == 1 else s * alpha, i, dim=d, size=x.layout.shape[d])
-    return input + reshape(added, input.layout.shape)
+    added = index_add_zeros(s if alpha == 1 else mul(s, alpha), i, dim=d, size=x.layout.shape[d])
+    return add(input, reshape(added, input.layout.shape))
 
 
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
@@ -397,10 +398,10 @@ def argwhere(input: Tensor) -> Tensor:
 
 
 def _mask(mask: Any, name: str) -> Tensor:
-    mask = as_tensor(mask, name)
-    if mask.layout.dtype is not bool_:
-        raise RuntimeError(f"{name}: the mask must be bool, got {mask.layout.dtype}")
-    return mask
+    found = as_tensor(mask, name)
+    if found.layout.dtype is not bool_:
+        raise RuntimeError(f"{name}: the mask must be bool, got {found.layout.dtype}")
+    return found
 
 
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
