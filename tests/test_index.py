@@ -66,7 +66,7 @@ F.embedding(I(4, 7), x[0], padding_idx=1); F.embedding(t.tensor(1), x[0])
 t.where(x > 0, x, x * 2)
 """)
 INTEGERS = parts("""
-t.nonzero(x > 0); (x > 9).nonzero(); x.nonzero(as_tuple=True); t.nonzero(x[0, 0, 0]); t.argwhere(x > 1)
+t.nonzero(x > 0); t.where(x > 0); (x > 9).nonzero(); x.nonzero(as_tuple=True); t.nonzero(x[0, 0, 0]); t.argwhere(x > 1)
 F.one_hot(I(4, 3, 2)); F.one_hot(I(4, 3), 6); F.one_hot(t.tensor(2), num_classes=4); F.one_hot(I(3, 0), 3)
 """)
 
