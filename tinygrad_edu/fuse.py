@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from . import backends
 from .op import Op, Spec
 from .tape import Buffer, Operand, Step
 
@@ -85,8 +86,9 @@ def merge(steps: list[Step]) -> list[Step]:
             if rule is not None and rule.place == place and whole and rule.fits(producer, step):
                 unchanged = _unchanged_since(result, producer)
                 operands, attrs = rule.merged(producer, step)
-                if unchanged(operands):
-                    merged = _step(rule.op, [step.operands[0], *operands], attrs)
+                candidate = _step(rule.op, [step.operands[0], *operands], attrs)
+                if unchanged(operands) and backends.has_kernel(candidate.spec):  # the reference may differ in a bit
+                    merged = candidate
                     result.remove(producer)
                     break
         step = merged or step

@@ -84,6 +84,11 @@ def launcher(spec: Spec) -> Callable[..., None]:
     return launch  # type: ignore[no-any-return]
 
 
+def has_kernel(spec: Spec) -> bool:
+    """Whether the current backend runs this signature itself."""
+    return _current.prepare(spec) is not None
+
+
 class Program:
     """A tape run node by node from Python; a backend that can do better has a Program of its own."""
 
