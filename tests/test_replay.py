@@ -512,6 +512,76 @@ def test_gradients_after_a_replayed_step_are_the_step_s():
             np.testing.assert_allclose(p.detach().numpy(), (b - 0.1 * p.grad).numpy(), rtol=1e-6, atol=1e-7)
 
 
+def test_graphs_notice_that_a_replayed_step_changed_an_argument():
+    step = tg.replay(lambda x: x.add_(1.0).sum())
+    for _ in range(3):  # recording counts as well
+        x, w = tg.ones(3), tg.ones(3, requires_grad=True)
+        loss = (w * x).sum()
+        step(x)
+        with pytest.raises(RuntimeError, match="changed in place"):
+            loss.backward()
+
+
+def test_intermediate_results_that_somebody_keeps():
+    kept = []
+
+    @tg.replay
+    def step(x):
+        y = tg.exp(x)
+        if not kept:
+            kept.append(y)
+        return (y * 2).sum()
+
+    for value in (0.0, 1.0, 2.0):
+        assert step(tg.full((3,), value)).item() == pytest.approx(6 * np.exp(value))
+        np.testing.assert_allclose(kept[0].numpy(), np.exp(value), rtol=1e-6)
+
+
+def test_arguments_over_numpy_memory():
+    step = tg.replay(lambda x: (x * 2).sum())
+    array = np.ones(4)
+    for value in (1.0, 2.0, 3.0):
+        array[:] = value
+        assert step(tg.from_numpy(array)).item() == 8 * value
+
+
+def test_hooks_that_compute_are_part_of_the_step():
+    results = []
+    for replayed in (False, True):
+        w = tg.ones(3, requires_grad=True)
+        w.register_hook(lambda g: g * 0.5)
+
+        def step(x, w=w):
+            w.grad = None
+            y = w * x
+            y.register_hook(lambda g: g + x)
+            y.sum().backward()
+            return w.grad
+
+        run = tg.replay(step) if replayed else step
+        results.append([run(tg.full((3,), k)).tolist() for k in (1.0, 2.0, 3.0)])
+    assert results[0] == results[1]
+
+
+def test_second_derivatives_in_a_step():
+    results = []
+    for replayed in (False, True):
+        net, opt = setup("norm", "adam")
+
+        def step(x, y, net=net, opt=opt):
+            opt.zero_grad()
+            x = x.clone().requires_grad_()
+            loss = F.cross_entropy(net(x), y)
+            (g,) = tg.autograd.grad(loss, x, create_graph=True)
+            (loss + (g * g).sum()).backward()
+            opt.step()
+            return loss
+
+        run = tg.replay(step) if replayed else step
+        results.append([run(x, y).item() for x, y in batches(10)])
+    assert results[0] == results[1]
+
+
 def test_a_step_frees_its_memory():
     net, opt = setup("relu")
     step = tg.replay(training_step(net, opt))

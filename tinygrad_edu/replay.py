@@ -168,6 +168,7 @@ class Replay:
             modes.unwatch(recorder)
         del called
         tape = recorder.finish(result, self.checked)
+        tape.note_changes(tensors)
         self.tapes.setdefault(key, []).append(tape)
         self.tape = tape
         return result

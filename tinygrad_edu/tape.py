@@ -71,6 +71,7 @@ class Tape:
         self.structure = modes.structure[0]
         self.arena_bytes = self._place(n_slots)
         self.changed = self._changed_storages()
+        self.changed_slots = {o.buffer.slot for step in steps for o in step.written() if o.buffer.slot is not None}
         self.program = backends.program(steps)
         self.bound = [0] * n_slots  # addresses of the arguments of the last call
 
@@ -152,11 +153,17 @@ class Tape:
             self.nanoseconds = self.program.run_timed()
         else:
             self.program.run()
+        self.note_changes(arguments)
         for storage in self.changed:
             storage.version += 1
         for tensor, grad in self.grads_after:
             tensor._grad = grad
         return self.result
+
+    def note_changes(self, arguments: list[Tensor]) -> None:
+        """Count a new version of every argument that the step writes to."""
+        for k in self.changed_slots:
+            arguments[k].storage.version += 1
 
     def _bind(self, k: int, argument: Tensor) -> None:
         self.bound[k] = argument.address
