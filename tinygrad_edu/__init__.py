@@ -1,6 +1,6 @@
 """tinygrad_edu: reverse-mode automatic differentiation to be read in an evening, with PyTorch's names.
 
-`import tinygrad_edu as tg`; then tg.tensor, tg.nn, tg.optim and so on mean what they mean in PyTorch, and tg.replay runs
+`import tinygrad_edu as tg`; then tg.tensor, tg.nn, tg.optim and so on mean what they do in PyTorch, and tg.replay runs
 a whole training step in C. Ops and engine are imported here, everything above them when it is asked for.
 Read next: tensor.py, op.py, autograd.py: the engine.
 """
@@ -11,55 +11,66 @@ import builtins
 import importlib
 from typing import Any
 
+# Packed: a name a line would fill ten pages.
+# fmt: off
+# isort: off
+# Packed: a name a line would fill ten pages.
+# fmt: off
+# isort: off
 from . import autograd, backends, config
+from . import derivatives  # noqa: F401  (autograd.functional)
 from .config import get_num_threads, set_num_threads, show_config
 from .dtypes import (
-    bool_, dtype, float32, float64, get_default_dtype, int32, int64, promote_types, result_type, set_default_dtype, uint8,
-)  # fmt: skip
+    bool_, dtype, float32, float64, get_default_dtype, int32, int64, promote_types, result_type,
+    set_default_dtype, uint8,
+)
 from .interop import Size, device
 from .modes import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from .ops import methods  # noqa: F401  (gives Tensor its methods)
-from . import derivatives  # noqa: F401  (autograd.functional)
 from .ops.activation import relu, sigmoid, tanh
 from .ops.compare import (
-    allclose, bitwise_and, bitwise_not, bitwise_or, bitwise_xor, clamp, eq, equal, ge, gt, isclose, isfinite, isinf, isnan,
-    le, logical_and, logical_not, logical_or, logical_xor, lt, maximum, minimum, ne, where,
-)  # fmt: skip
+    allclose, bitwise_and, bitwise_not, bitwise_or, bitwise_xor, clamp, eq, equal, ge, gt, isclose, isfinite,
+    isinf, isnan, le, logical_and, logical_not, logical_or, logical_xor, lt, maximum, minimum, ne, where,
+)
 from .ops.create import (
-    arange, as_tensor, empty, empty_like, eye, from_numpy, full, full_like, linspace, ones, ones_like, tensor, zeros,
-    zeros_like,
-)  # fmt: skip
+    arange, as_tensor, empty, empty_like, eye, from_numpy, full, full_like, linspace, ones, ones_like, tensor,
+    zeros, zeros_like,
+)
 from .ops.einsum import einsum
 from .ops.elementwise import (
-    abs, add, addcdiv, addcmul, ceil, cos, div, erf, exp, expm1, floor, floor_divide, lerp, log, log1p, mul, neg, pow,
-    reciprocal, remainder, round, rsqrt, sign, sin, sqrt, square, sub, tan, trunc,
-)  # fmt: skip
+    abs, add, addcdiv, addcmul, ceil, cos, div, erf, exp, expm1, floor, floor_divide, lerp, log, log1p, mul,
+    neg, pow, reciprocal, remainder, round, rsqrt, sign, sin, sqrt, square, sub, tan, trunc,
+)
 from .ops.gather import (
-    argwhere, gather, index_add, index_copy, index_fill, index_select, masked_fill, masked_select, nonzero, scatter,
-    scatter_add, take, take_along_dim,
-)  # fmt: skip
+    argwhere, gather, index_add, index_copy, index_fill, index_select, masked_fill, masked_select, nonzero,
+    scatter, scatter_add, take, take_along_dim,
+)
 from .ops.index import index_put
 from .ops.join import (
-    broadcast_tensors, cat, chunk, concat, concatenate, flip, hstack, meshgrid, repeat_interleave, roll, split, stack, tile,
-    tril, triu, unbind, vstack,
-)  # fmt: skip
+    broadcast_tensors, cat, chunk, concat, concatenate, flip, hstack, meshgrid, repeat_interleave, roll, split,
+    stack, tile, tril, triu, unbind, vstack,
+)
 from .ops.matmul import addmm, baddbmm, bmm, dot, matmul, mm, mv, outer
 from .ops.move import clone
 from .ops.order import argsort, kthvalue, msort, sort, topk
 from .ops.random import (
-    Generator, bernoulli, get_rng_state, initial_seed, manual_seed, normal, rand, rand_like, randint, randint_like, randn,
-    randn_like, randperm, seed, set_rng_state,
-)  # fmt: skip
+    Generator, bernoulli, get_rng_state, initial_seed, manual_seed, normal, rand, rand_like, randint,
+    randint_like, randn, randn_like, randperm, seed, set_rng_state,
+)
 from .ops.reduce import (
-    all, amax, amin, any, argmax, argmin, count_nonzero, cumsum, logsumexp, max, mean, min, norm, prod, std, std_mean, sum,
-    var, var_mean,
-)  # fmt: skip
+    all, amax, amin, any, argmax, argmin, count_nonzero, cumsum, logsumexp, max, mean, min, norm, prod, std,
+    std_mean, sum, var, var_mean,
+)
 from .ops.views import (
-    broadcast_to, diagonal, flatten, movedim, moveaxis, narrow, permute, ravel, reshape, select, squeeze, swapaxes, swapdims,
-    t, transpose, unflatten, unsqueeze,
-)  # fmt: skip
+    broadcast_to, diagonal, flatten, moveaxis, movedim, narrow, permute, ravel, reshape, select, squeeze,
+    swapaxes, swapdims, t, transpose, unflatten, unsqueeze,
+)
 from .replay import replay
 from .tensor import Tensor
+# isort: on
+# fmt: on
+# isort: on
+# fmt: on
 
 __version__ = "0.1.0"
 
@@ -69,30 +80,35 @@ greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne
 
 ABOVE = ("datasets", "nn", "optim", "reports", "train", "utils")  # subpackages imported when used
 
+# fmt: off
+# fmt: off
 __all__ = [
-    "abs", "absolute", "add", "addcdiv", "addcmul", "addmm", "all", "allclose", "amax", "amin", "any", "arange",
-    "argmax", "argmin", "argsort", "argwhere", "as_tensor", "autograd", "backends", "baddbmm", "bernoulli",
-    "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "bmm", "bool", "bool_", "broadcast_tensors",
-    "broadcast_to", "cat", "ceil", "chunk", "clamp", "clip", "clone", "concat", "concatenate", "config", "cos",
-    "count_nonzero", "cumsum", "device", "diagonal", "div", "divide", "dot", "double", "dtype", "einsum", "empty",
-    "empty_like", "enable_grad", "eq", "equal", "erf", "exp", "expm1", "eye", "flatten", "flip", "float", "float32",
-    "float64", "floor", "floor_divide", "from_numpy", "full", "full_like", "gather", "ge", "Generator",
-    "get_default_dtype", "get_num_threads", "get_rng_state", "greater", "greater_equal", "gt", "hstack",
-    "index_add", "index_copy", "index_fill", "index_put", "index_select", "initial_seed", "int", "int32", "int64",
-    "is_floating_point", "is_grad_enabled", "is_tensor", "isclose", "isfinite", "isinf", "isnan", "kthvalue", "le",
-    "lerp", "less", "less_equal", "linspace", "log", "log1p", "logical_and", "logical_not", "logical_or",
-    "logical_xor", "logsumexp", "long", "lt", "manual_seed", "masked_fill", "masked_select", "matmul", "max",
-    "maximum", "mean", "meshgrid", "min", "minimum", "mm", "moveaxis", "movedim", "msort", "mul", "multiply", "mv",
-    "narrow", "ne", "neg", "negative", "no_grad", "nonzero", "norm", "normal", "not_equal", "numel", "ones",
-    "ones_like", "outer", "permute", "pow", "prod", "promote_types", "rand", "rand_like", "randint", "randint_like",
-    "randn", "randn_like", "randperm", "ravel", "reciprocal", "relu", "remainder", "repeat_interleave", "replay",
-    "reshape", "result_type", "roll", "round", "rsqrt", "scatter", "scatter_add", "seed", "select",
-    "set_default_dtype", "set_grad_enabled", "set_num_threads", "set_rng_state", "show_config", "sigmoid", "sign",
-    "sin", "Size", "sort", "split", "sqrt", "square", "squeeze", "stack", "std", "std_mean", "sub", "subtract",
-    "sum", "swapaxes", "swapdims", "t", "take", "take_along_dim", "tan", "tanh", "tensor", "Tensor", "tile", "topk",
-    "transpose", "tril", "triu", "true_divide", "trunc", "uint8", "unbind", "unflatten", "unsqueeze", "var",
-    "var_mean", "vstack", "where", "zeros", "zeros_like",
-]  # fmt: skip
+    "Generator", "Size", "Tensor", "abs", "absolute", "add", "addcdiv", "addcmul", "addmm", "all", "allclose",
+    "amax", "amin", "any", "arange", "argmax", "argmin", "argsort", "argwhere", "as_tensor", "autograd",
+    "backends", "baddbmm", "bernoulli", "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "bmm",
+    "bool", "bool_", "broadcast_tensors", "broadcast_to", "cat", "ceil", "chunk", "clamp", "clip", "clone",
+    "concat", "concatenate", "config", "cos", "count_nonzero", "cumsum", "device", "diagonal", "div", "divide",
+    "dot", "double", "dtype", "einsum", "empty", "empty_like", "enable_grad", "eq", "equal", "erf", "exp",
+    "expm1", "eye", "flatten", "flip", "float", "float32", "float64", "floor", "floor_divide", "from_numpy",
+    "full", "full_like", "gather", "ge", "get_default_dtype", "get_num_threads", "get_rng_state", "greater",
+    "greater_equal", "gt", "hstack", "index_add", "index_copy", "index_fill", "index_put", "index_select",
+    "initial_seed", "int", "int32", "int64", "is_floating_point", "is_grad_enabled", "is_tensor", "isclose",
+    "isfinite", "isinf", "isnan", "kthvalue", "le", "lerp", "less", "less_equal", "linspace", "log", "log1p",
+    "logical_and", "logical_not", "logical_or", "logical_xor", "logsumexp", "long", "lt", "manual_seed",
+    "masked_fill", "masked_select", "matmul", "max", "maximum", "mean", "meshgrid", "min", "minimum", "mm",
+    "moveaxis", "movedim", "msort", "mul", "multiply", "mv", "narrow", "ne", "neg", "negative", "no_grad",
+    "nonzero", "norm", "normal", "not_equal", "numel", "ones", "ones_like", "outer", "permute", "pow", "prod",
+    "promote_types", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like", "randperm", "ravel",
+    "reciprocal", "relu", "remainder", "repeat_interleave", "replay", "reshape", "result_type", "roll", "round",
+    "rsqrt", "scatter", "scatter_add", "seed", "select", "set_default_dtype", "set_grad_enabled",
+    "set_num_threads", "set_rng_state", "show_config", "sigmoid", "sign", "sin", "sort", "split", "sqrt",
+    "square", "squeeze", "stack", "std", "std_mean", "sub", "subtract", "sum", "swapaxes", "swapdims", "t",
+    "take", "take_along_dim", "tan", "tanh", "tensor", "tile", "topk", "transpose", "tril", "triu",
+    "true_divide", "trunc", "uint8", "unbind", "unflatten", "unsqueeze", "var", "var_mean", "vstack", "where",
+    "zeros", "zeros_like",
+]
+# fmt: on
+# fmt: on
 
 
 def __getattr__(name: str) -> Any:

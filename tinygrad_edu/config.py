@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import platform
 import warnings
-from pathlib import Path
 
 import numpy as np
 
@@ -20,7 +19,7 @@ DEBUG = {
     "check": "replayed steps are searched for NaN and for writes outside of their buffers",
     "trace": "the command line shows the whole traceback of an error",
 }
-NOTE = Path(__file__).parent / "_core_error.txt"  # left by setup.py when the core could not be built
+NOTE = os.path.join(os.path.dirname(__file__), "_core_error.txt")  # left by setup.py when the core could not be built
 
 try:
     from ._core import ffi, lib
@@ -44,8 +43,8 @@ def start() -> None:
     backends.start()
     if lib is None and not os.environ.get("TG_BACKEND"):
         warnings.warn(
-            f"tinygrad_edu runs on its {backends.current()} backend, many times slower than its C core, which is missing: "
-            f"{why_no_core().splitlines()[0]}; tinygrad_edu.show_config() says more, TG_BACKEND={backends.current()} "
+            f"tinygrad_edu runs on its {backends.current()} backend, far slower than its C core, which is missing "
+            f"({why_no_core().splitlines()[0]}); tinygrad_edu.show_config() says more, TG_BACKEND={backends.current()} "
             "silences this",
             RuntimeWarning,
             stacklevel=3,
@@ -63,7 +62,10 @@ def debug_words() -> set[str]:
 
 def why_no_core() -> str:
     """What the compiler, or else the loader, said."""
-    return NOTE.read_text().strip() if NOTE.exists() else str(backends.why_not("c"))
+    if not os.path.exists(NOTE):
+        return str(backends.why_not("c"))
+    with open(NOTE) as note:
+        return note.read().strip()
 
 
 def available_isas() -> list[str]:
@@ -109,5 +111,3 @@ def show_config() -> None:
         ("TG_DEBUG", f"any of {', '.join(DEBUG)}"),
     ):
         print(f"{variable}: {os.environ.get(variable) or 'not set'} ({meaning})")
-
-

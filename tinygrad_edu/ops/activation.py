@@ -25,10 +25,8 @@ TANH_SCALE, TANH_CUBE = math.sqrt(2 / math.pi), 0.044715
 
 @unary(floats=False, bools=False)
 def relu(out, input):
+    """max(input, 0), with gradient 0 at 0."""
     np.maximum(input, 0, out=out)
-
-
-relu.vjps(input=lambda g, y: relu_grad(g, y))
 
 
 @op(broadcasting("relu_grad"))
@@ -36,15 +34,14 @@ def relu_grad(out, grad, result):
     np.multiply(grad, result > 0, out=out)
 
 
+relu.vjps(input=lambda g, y: relu_grad(g, y))
 relu_grad.vjps(grad=lambda g, result: relu_grad(g, result), result=lambda g: zeros_as(g))
 
 
 @unary()
 def tanh(out, input):
+    """The hyperbolic tangent."""
     np.tanh(input, out=out)
-
-
-tanh.vjps(input=lambda g, y: tanh_grad(g, y))
 
 
 @op(broadcasting("tanh_grad"))
@@ -52,6 +49,7 @@ def tanh_grad(out, grad, result):
     np.multiply(grad, 1 - result * result, out=out)
 
 
+tanh.vjps(input=lambda g, y: tanh_grad(g, y))
 tanh_grad.vjps(
     grad=lambda g, result: tanh_grad(g, result),
     result=lambda g, grad, result: g * grad * result * -2.0,
@@ -65,14 +63,12 @@ def sigmoid(out, input):
     np.divide(np.where(input < 0, e, 1), 1 + e, out=out)
 
 
-sigmoid.vjps(input=lambda g, y: sigmoid_grad(g, y))
-
-
 @op(broadcasting("sigmoid_grad"))
 def sigmoid_grad(out, grad, result):
     np.multiply(grad, result * (1 - result), out=out)
 
 
+sigmoid.vjps(input=lambda g, y: sigmoid_grad(g, y))
 sigmoid_grad.vjps(
     grad=lambda g, result: sigmoid_grad(g, result),
     result=lambda g, grad, result: g * grad * (1.0 - result * 2.0),
@@ -81,10 +77,8 @@ sigmoid_grad.vjps(
 
 @op(broadcasting("leaky_relu"))
 def leaky_relu(out, input, *, negative_slope):
+    """input where it is positive, negative_slope * input elsewhere."""
     np.multiply(input, np.where(input > 0, 1, negative_slope).astype(out.dtype), out=out)
-
-
-leaky_relu.vjps(input=lambda g, input, negative_slope: leaky_relu_grad(g, input, negative_slope=negative_slope))
 
 
 @op(broadcasting("leaky_relu_grad"))
@@ -92,6 +86,7 @@ def leaky_relu_grad(out, grad, input, *, negative_slope):
     np.multiply(grad, np.where(input > 0, 1, negative_slope).astype(out.dtype), out=out)
 
 
+leaky_relu.vjps(input=lambda g, input, negative_slope: leaky_relu_grad(g, input, negative_slope=negative_slope))
 leaky_relu_grad.vjps(
     grad=lambda g, input, negative_slope: leaky_relu_grad(g, input, negative_slope=negative_slope),
     input=lambda g: zeros_as(g),
@@ -104,14 +99,12 @@ def elu(out, input, *, alpha):
     np.copyto(out, np.where(input > 0, input, np.expm1(np.minimum(input, 0)) * alpha))
 
 
-elu.vjps(input=lambda g, input, alpha: elu_grad(g, input, alpha=alpha))
-
-
 @op(broadcasting("elu_grad"))
 def elu_grad(out, grad, input, *, alpha):
     np.multiply(grad, np.where(input > 0, 1, np.exp(np.minimum(input, 0)) * alpha).astype(out.dtype), out=out)
 
 
+elu.vjps(input=lambda g, input, alpha: elu_grad(g, input, alpha=alpha))
 elu_grad.vjps(
     grad=lambda g, input, alpha: elu_grad(g, input, alpha=alpha),
     input=lambda g, grad, input, alpha: where(input > 0, 0.0, g * grad * exp(input.clamp(max=0.0)) * alpha),
@@ -123,9 +116,6 @@ def silu(out, input):
     """x * sigmoid(x)."""
     e = np.exp(-np.abs(input))
     np.multiply(input, np.where(input < 0, e, 1) / (1 + e), out=out)
-
-
-silu.vjps(input=lambda g, input: silu_grad(g, input))
 
 
 @op(broadcasting("silu_grad"))
@@ -140,6 +130,7 @@ def _silu_second(g: Tensor, grad: Tensor, input: Tensor) -> Tensor:
     return g * grad * sigmoid_grad(input * (1.0 - s * 2.0) + 2.0, s)
 
 
+silu.vjps(input=lambda g, input: silu_grad(g, input))
 silu_grad.vjps(grad=lambda g, input: silu_grad(g, input), input=_silu_second)
 
 
@@ -167,9 +158,6 @@ def gelu(out, input, *, tanh):
         np.multiply(input * 0.5, 1 + _erf(input * SQRT_HALF).astype(out.dtype), out=out)
 
 
-gelu.vjps(input=lambda g, input, tanh: gelu_grad(g, input, tanh=tanh))
-
-
 @op(broadcasting("gelu_grad"))
 def gelu_grad(out, grad, input, *, tanh):
     if tanh:
@@ -192,4 +180,5 @@ def _gelu_second(g: Tensor, grad: Tensor, input: Tensor, tanh: bool) -> Tensor:
 
 
 _tanh = tanh
+gelu.vjps(input=lambda g, input, tanh: gelu_grad(g, input, tanh=tanh))
 gelu_grad.vjps(grad=lambda g, input, tanh: gelu_grad(g, input, tanh=tanh), input=_gelu_second)

@@ -1,4 +1,7 @@
-"""What the op families share: turning what users pass into tensors of one dtype, and the shape rules of broadcasting."""
+"""What the op families share: users' arguments as tensors of one dtype, broadcasting, dimensions, elementwise ops.
+
+Nothing here computes. Read next: elementwise.py, where the ops are.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +71,7 @@ def same_shape(x: Layout, *_: Layout, **__: Any) -> tuple[int, ...]:
 
 
 def broadcast_shapes(name: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:
-    """The common shape, sizes of 1 stretched. Raises RuntimeError naming the op, the shapes and the sizes that differ."""
+    """The common shape, sizes of 1 stretched. Raises RuntimeError naming op, shapes and sizes that differ."""
     result: list[int] = []
     for back in range(1, max((len(s) for s in shapes), default=0) + 1):
         sizes = {s[-back] for s in shapes if len(s) >= back}
@@ -76,7 +79,9 @@ def broadcast_shapes(name: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:
         if len(sizes) > 1:
             a, b = sorted(sizes)[:2]
             given = " and ".join(str(tuple(s)) for s in shapes)
-            raise RuntimeError(f"{name}: shapes {given} do not broadcast: sizes {a} and {b} differ at dimension -{back}")
+            raise RuntimeError(
+                f"{name}: shapes {given} do not broadcast: sizes {a} and {b} differ at dimension -{back}"
+            )
         result.append(sizes.pop() if sizes else 1)
     return tuple(reversed(result))
 
@@ -93,7 +98,7 @@ def broadcasting(name: str) -> Callable[..., tuple[int, ...]]:
 
 
 def normal_dim(dim: int, ndim: int, name: str) -> int:
-    """A dimension as a number from 0 on. Raises IndexError when out of range; a 0-d tensor has the dimensions 0 and -1."""
+    """A dimension as a number from 0 on; a 0-d tensor has the dimensions 0 and -1. Raises IndexError out of range."""
     n = max(ndim, 1)
     if not isinstance(dim, int) or isinstance(dim, bool):
         raise TypeError(f"{name}: dim must be an int, got {type(dim).__name__}")
@@ -131,7 +136,7 @@ def refuse_bools(name: str, *operands: Any) -> None:
 
 
 class Unary(Op):
-    """An elementwise op of one input. Integers are computed as floats where `floats` is set, as PyTorch does for exp."""
+    """An elementwise op of one input; with `floats` integers are computed as floats, as PyTorch does for exp."""
 
     def __init__(
         self, reference: Callable[..., None], floats: bool = True, out_dtype: dtype | None = None, bools: bool = True

@@ -22,46 +22,55 @@ from .common import as_tensor, binary, broadcasting, promoted, refuse_bools, una
 
 @binary(out_dtype=bool_)
 def eq(out, input, other):
+    """input == other."""
     np.equal(input, other, out=out)
 
 
 @binary(out_dtype=bool_)
 def ne(out, input, other):
+    """input != other."""
     np.not_equal(input, other, out=out)
 
 
 @binary(out_dtype=bool_)
 def lt(out, input, other):
+    """input < other."""
     np.less(input, other, out=out)
 
 
 @binary(out_dtype=bool_)
 def le(out, input, other):
+    """input <= other."""
     np.less_equal(input, other, out=out)
 
 
 @binary(out_dtype=bool_)
 def gt(out, input, other):
+    """input > other."""
     np.greater(input, other, out=out)
 
 
 @binary(out_dtype=bool_)
 def ge(out, input, other):
+    """input >= other."""
     np.greater_equal(input, other, out=out)
 
 
 @unary(floats=False, out_dtype=bool_)
 def isnan(out, input):
+    """Where input is NaN."""
     np.isnan(input, out=out)
 
 
 @unary(floats=False, out_dtype=bool_)
 def isinf(out, input):
+    """Where input is infinite."""
     np.isinf(input, out=out)
 
 
 @unary(floats=False, out_dtype=bool_)
 def isfinite(out, input):
+    """Where input is neither infinite nor NaN."""
     np.isfinite(input, out=out)
 
 
@@ -70,21 +79,25 @@ def isfinite(out, input):
 
 @unary(floats=False, out_dtype=bool_)
 def logical_not(out, input):
+    """Where input is 0."""
     np.logical_not(input, out=out)
 
 
 @binary(out_dtype=bool_)
 def logical_and(out, input, other):
+    """Where both are not 0."""
     np.logical_and(input, other, out=out)
 
 
 @binary(out_dtype=bool_)
 def logical_or(out, input, other):
+    """Where any is not 0."""
     np.logical_or(input, other, out=out)
 
 
 @binary(out_dtype=bool_)
 def logical_xor(out, input, other):
+    """Where exactly one is not 0."""
     np.logical_xor(input, other, out=out)
 
 
@@ -147,8 +160,13 @@ class Where(Op):
 
     working_input = 1
 
-    def __call__(self, condition: Any, input: Any, other: Any) -> Tensor:  # type: ignore[override]
+    def __call__(self, condition: Any, input: Any = None, other: Any = None) -> Tensor:  # type: ignore[override]
+        """With the condition alone: nonzero(condition, as_tuple=True)."""
         condition = as_tensor(condition, "where")
+        if input is None and other is None:
+            from .gather import nonzero  # which needs where
+
+            return nonzero(condition, as_tuple=True)  # type: ignore[no-any-return]
         if condition.layout.dtype is not bool_:
             raise RuntimeError(f"where: the condition must be a bool tensor, got {condition.layout.dtype}")
         return self.apply(condition, *promoted("where", input, other))
@@ -156,6 +174,7 @@ class Where(Op):
 
 @partial(Where, shape=broadcasting("where"), out_dtype=lambda condition, input, other: input.dtype)
 def where(out, condition, input, other):
+    """Elements of input where the condition (bool) holds, of other elsewhere; all broadcast."""
     np.copyto(out, other)
     np.copyto(out, input, where=condition)
 
@@ -169,6 +188,7 @@ where.vjps(
 
 @binary()
 def maximum(out, input, other):
+    """The larger element of two; NaN where any is. Ties share the gradient."""
     np.maximum(input, other, out=out)
 
 
@@ -180,6 +200,7 @@ maximum.vjps(
 
 @binary()
 def minimum(out, input, other):
+    """The smaller element of two; NaN where any is. Ties share the gradient."""
     np.minimum(input, other, out=out)
 
 
@@ -199,22 +220,23 @@ class Clamp(Op):
         bounds = [bound for bound in (min, max) if bound is not None]
         if not bounds:
             raise RuntimeError("clamp: at least one of min and max must not be None")
-        input = as_tensor(input, "clamp")
-        d = result_type(input, *[b if isinstance(b, (bool, int, float)) else as_tensor(b, "clamp") for b in bounds])
+        x = as_tensor(input, "clamp")
+        d = result_type(x, *[b if isinstance(b, (bool, int, float)) else as_tensor(b, "clamp") for b in bounds])
         refuse_bools("clamp", d)
-        input = input if input.layout.dtype is d else input.to(d)
+        x = x if x.layout.dtype is d else x.to(d)
         if all(isinstance(bound, (bool, int, float)) and bound == bound for bound in bounds):
             lowest, highest = -math.inf if min is None else float(min), math.inf if max is None else float(max)
-            return self.apply(input, min=lowest, max=highest)
+            return self.apply(x, min=lowest, max=highest)
         if min is not None:
-            input = where((input < min) | isnan(as_tensor(min, "clamp")), min, input)
+            x = where((x < min) | isnan(as_tensor(min, "clamp")), min, x)
         if max is not None:
-            input = where((input > max) | isnan(as_tensor(max, "clamp")), max, input)
-        return input
+            x = where((x > max) | isnan(as_tensor(max, "clamp")), max, x)
+        return x
 
 
 @partial(Clamp, shape=broadcasting("clamp"))
 def clamp(out, input, *, min, max):
+    """input between min and max: numbers, tensors that broadcast, or None for no bound."""
     if out.dtype.kind == "f":
         np.clip(input, min, max, out=out)
     else:  # a bound beyond the dtype's range is none
@@ -235,9 +257,7 @@ def equal(input: Tensor, other: Tensor) -> bool:
     return input.layout.shape == other.layout.shape and bool(eq(input, other).all())
 
 
-def isclose(
-    input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
-) -> Tensor:
+def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Tensor:
     """Where |input - other| <= atol + rtol * |other|; infinities of one sign are close, NaN only if asked for."""
     if input.layout.dtype is not other.layout.dtype:
         raise RuntimeError(f"isclose: expected one dtype, got {input.layout.dtype} and {other.layout.dtype}")
@@ -250,8 +270,6 @@ def isclose(
     return close | (isfinite(other) & le((input - other).abs(), other.abs() * rtol + atol))
 
 
-def allclose(
-    input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
-) -> bool:
+def allclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
     """Whether all elements are close; see isclose."""
     return bool(isclose(input, other, rtol, atol, equal_nan).all())

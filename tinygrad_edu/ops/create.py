@@ -14,8 +14,8 @@ import numpy as np
 
 from .. import storage as memory
 from ..dtypes import BY_NAME, dtype_of_number, get_default_dtype
-from ..dtypes import dtype as Dtype  # noqa: N812, so that parameters can be named dtype and device as in PyTorch
-from ..interop import device as Device  # noqa: N812
+from ..dtypes import dtype as Dtype  # parameters are named dtype and device
+from ..interop import device as Device
 from ..modes import watching
 from ..storage import layout_of
 from ..tensor import Tensor
@@ -101,7 +101,9 @@ def _shape(size: tuple[Any, ...], name: str) -> tuple[int, ...]:
 
 def zeros(*size: Any, dtype: Dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """0 everywhere, in the default float dtype."""
-    return full(_shape(size, "zeros"), 0, dtype=dtype or get_default_dtype(), device=device, requires_grad=requires_grad)
+    return full(
+        _shape(size, "zeros"), 0, dtype=dtype or get_default_dtype(), device=device, requires_grad=requires_grad
+    )
 
 
 def ones(*size: Any, dtype: Dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
@@ -115,16 +117,12 @@ def empty(*size: Any, dtype: Dtype | None = None, device: Any = None, requires_g
     return _finished(x, requires_grad, device)
 
 
-def zeros_like(
-    input: Tensor, *, dtype: Dtype | None = None, device: Any = None, requires_grad: bool = False
-) -> Tensor:
+def zeros_like(input: Tensor, *, dtype: Dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """0 everywhere, in input's shape and, without dtype, its dtype."""
     return full_like(input, 0, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
-def ones_like(
-    input: Tensor, *, dtype: Dtype | None = None, device: Any = None, requires_grad: bool = False
-) -> Tensor:
+def ones_like(input: Tensor, *, dtype: Dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """1 everywhere, in input's shape and, without dtype, its dtype."""
     return full_like(input, 1, dtype=dtype, device=device, requires_grad=requires_grad)
 
@@ -137,9 +135,7 @@ def full_like(
     return full(input.layout.shape, fill_value, dtype=d, device=device, requires_grad=requires_grad)
 
 
-def empty_like(
-    input: Tensor, *, dtype: Dtype | None = None, device: Any = None, requires_grad: bool = False
-) -> Tensor:
+def empty_like(input: Tensor, *, dtype: Dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Memory as it comes, in input's shape and, without dtype, its dtype."""
     d = dtype or input.layout.dtype
     return empty(input.layout.shape, dtype=d, device=device, requires_grad=requires_grad)
@@ -237,8 +233,9 @@ def new_empty(
 
 
 def to(input: Tensor, *args: Any, dtype: Any = None, device: Any = None, copy: bool = False, **_: Any) -> Tensor:
-    """input with another dtype: to(dtype), to(device), to(device, dtype), to(other), which takes other's dtype. The tensor
-    itself where nothing changes, unless copy. Differentiable; float to int truncates, anything but 0 is True."""
+    """input with another dtype: to(dtype), to(device), to(device, dtype), to(other), which takes other's dtype.
+
+    The tensor itself where nothing changes, unless copy. Differentiable; float to int truncates, all but 0 is True."""
     for x in args:
         if isinstance(x, Tensor):
             dtype = x.layout.dtype
@@ -253,4 +250,3 @@ def to(input: Tensor, *args: Any, dtype: Any = None, device: Any = None, copy: b
     if not isinstance(dtype, Dtype):
         raise TypeError(f"to: expected a dtype, device or tensor, got {dtype!r}")
     return cast_op(input, dtype=dtype)
-

@@ -1,7 +1,7 @@
 """einsum: sums of products by the names of dimensions, reduced to permute, reshape, mul and matmul.
 
-Operands are taken from left to right, two at a time; dimensions that nobody needs any more are summed at once. Left out:
-the form with lists of numbers, and a search for the best order. Read next: create.py.
+Operands are taken from left to right, two at a time; dimensions that nobody needs any more are summed at once.
+Left out: the form with lists of numbers, and a search for the best order. Read next: create.py.
 """
 
 from __future__ import annotations
@@ -15,14 +15,17 @@ from .elementwise import mul
 from .matmul import matmul
 from .reduce import sum
 
-Labels = list[str]  # one for each dimension: a letter, or for those that ... stands for a number, counted from the right
+Labels = list[
+    str
+]  # one for each dimension: a letter, or for those that ... stands for a number, counted from the right
 
 
 def einsum(equation: str, *operands: Any) -> Tensor:
-    """The sum of products that `equation` names, as "ij,jk->ik" does the matrix product: a letter for each dimension, the
-    same one for dimensions that go together; a letter absent from the output is summed over, one repeated in an operand
-    means its diagonal, and ... stands for any further dimensions, which broadcast. Without -> the output has ... first,
-    then the letters that appear once, in alphabetical order.
+    """The sum of products that `equation` names, as "ij,jk->ik" does the matrix product.
+
+    A letter for each dimension, the same one for dimensions that go together; a letter absent from the output is summed
+    over, one repeated in an operand means its diagonal, and ... stands for any further dimensions, which broadcast.
+    Without -> the output has ... first, then the letters that appear once, in alphabetical order.
 
     Raises ValueError, RuntimeError for an equation that is none or does not fit the operands."""
     tensors = list(operands[0] if len(operands) == 1 and not isinstance(operands[0], Tensor) else operands)

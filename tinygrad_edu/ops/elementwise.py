@@ -38,7 +38,7 @@ TWO_OVER_SQRT_PI = 2 / math.sqrt(math.pi)
 class Scaled(Binary):
     """add and sub: input + alpha * other."""
 
-    def __call__(self, input: Any, other: Any, *, alpha: Number = 1) -> Tensor:
+    def __call__(self, input: Any, other: Any, *, alpha: Number = 1) -> Tensor:  # type: ignore[override]
         if alpha == 1:
             return super().__call__(input, other)
         d = result_type(*[x if is_number(x) else as_tensor(x, self.name) for x in (input, other)])
@@ -49,6 +49,7 @@ class Scaled(Binary):
 
 @Scaled
 def add(out, input, other):
+    """input + alpha * other."""
     np.add(input, other, out=out)
 
 
@@ -57,6 +58,7 @@ add.vjps(input=lambda g: g, other=lambda g: g)
 
 @partial(Scaled, bools=False)
 def sub(out, input, other):
+    """input - alpha * other. Raises RuntimeError for bools."""
     np.subtract(input, other, out=out)
 
 
@@ -65,6 +67,7 @@ sub.vjps(input=lambda g: g, other=lambda g: -g)
 
 @binary()
 def mul(out, input, other):
+    """input * other."""
     np.multiply(input, other, out=out)
 
 
@@ -74,7 +77,7 @@ mul.vjps(input=lambda g, other: g * other, other=lambda g, input: g * input)
 class Quotient(Binary):
     """div, with PyTorch's rounding_mode."""
 
-    def __call__(self, input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
+    def __call__(self, input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:  # type: ignore[override]
         if rounding_mode is None:
             return super().__call__(input, other)
         if rounding_mode == "floor":
@@ -87,6 +90,7 @@ class Quotient(Binary):
 
 @partial(Quotient, floats=True)
 def div(out, input, other):
+    """input / other; integers give floats. rounding_mode "trunc" rounds towards 0, "floor" down."""
     np.divide(input, other, out=out)
 
 
@@ -117,11 +121,12 @@ def remainder(out, input, other):
     np.remainder(input, other, out=out)
 
 
-remainder.vjps(input=lambda g: g, other=lambda g, input, other: -g * floor(input / other))
+remainder.vjps(input=lambda g: g, other=lambda g, input, other: -g * (input / other).floor())
 
 
 @unary(floats=False, bools=False)
 def neg(out, input):
+    """-input. Raises RuntimeError for bools."""
     np.negative(input, out=out)
 
 
@@ -130,14 +135,16 @@ neg.vjps(input=lambda g: -g)
 
 @unary(floats=False, bools=False)
 def abs(out, input):
+    """The distance from 0; its gradient at 0 is 0."""
     np.absolute(input, out=out)
 
 
-abs.vjps(input=lambda g, input: g * sign(input))
+abs.vjps(input=lambda g, input: g * input.sign())
 
 
 @unary(floats=False)
 def sign(out, input):
+    """-1, 0 or 1; 0 for NaN, and with gradient 0."""
     np.subtract(input > 0, input < 0, out=out, dtype=np.int8, casting="unsafe")  # 0 for NaN, as in PyTorch
 
 
@@ -150,7 +157,7 @@ sign.vjps(input=lambda g: zeros_as(g))
 class Power(Binary):
     """pow: common exponents have kernels of their own."""
 
-    def __call__(self, input: Any, exponent: Any) -> Tensor:
+    def __call__(self, input: Any, exponent: Any) -> Tensor:  # type: ignore[override]
         exponent = as_number(exponent)
         if not is_number(exponent) or not isinstance(input, Tensor):
             return super().__call__(input, exponent)
@@ -158,7 +165,9 @@ class Power(Binary):
             return square(input)
         floats = input.layout.dtype.is_floating_point
         if not floats and isinstance(exponent, int) and exponent < 0:
-            raise RuntimeError(f"pow: integers can't be raised to the negative power {exponent}; convert to float first")
+            raise RuntimeError(
+                f"pow: integers can't be raised to the negative power {exponent}; convert to float first"
+            )
         if floats and exponent == 0.5:
             return sqrt(input)
         if floats and exponent == 3:
@@ -170,6 +179,7 @@ class Power(Binary):
 
 @partial(Power, bools=None)
 def pow(out, input, exponent):
+    """input to the power of exponent, whose gradient at base 0 is 0. RuntimeError for an int to a negative int."""
     if out.dtype.kind == "f":
         np.power(input, exponent, out=out)
     else:  # NumPy refuses negative exponents, whose powers round to 0 but for the bases 1 and -1
@@ -181,7 +191,7 @@ def pow(out, input, exponent):
 
 pow.vjps(
     input=lambda g, input, exponent: where(exponent == 0, 0.0, g * exponent * pow(input, exponent - 1)),
-    exponent=lambda g, input, exponent, y: where((input == 0) & (exponent >= 0), 0.0, g * y * log(input)),
+    exponent=lambda g, input, exponent, y: where((input == 0) & (exponent >= 0), 0.0, g * y * input.log()),
 )
 
 
@@ -195,6 +205,7 @@ class Square(Unary):
 
 @partial(Square, floats=False)
 def square(out, input):
+    """input * input."""
     np.square(input, out=out)
 
 
@@ -203,6 +214,7 @@ square.vjps(input=lambda g, input: g * input * 2.0)
 
 @unary()
 def sqrt(out, input):
+    """The square root; NaN below 0."""
     np.sqrt(input, out=out)
 
 
@@ -211,6 +223,7 @@ sqrt.vjps(input=lambda g, y: g / (y * 2.0))
 
 @unary()
 def rsqrt(out, input):
+    """1 / sqrt(input)."""
     np.divide(1, np.sqrt(input), out=out)
 
 
@@ -219,6 +232,7 @@ rsqrt.vjps(input=lambda g, y: g * (square(y) * y) * -0.5)
 
 @unary()
 def reciprocal(out, input):
+    """1 / input."""
     np.divide(1, input, out=out)
 
 
@@ -230,6 +244,7 @@ reciprocal.vjps(input=lambda g, y: -g * square(y))
 
 @unary()
 def exp(out, input):
+    """e to the power of input."""
     np.exp(input, out=out)
 
 
@@ -238,6 +253,7 @@ exp.vjps(input=lambda g, y: g * y)
 
 @unary()
 def expm1(out, input):
+    """exp(input) - 1, exact near 0."""
     np.expm1(input, out=out)
 
 
@@ -246,6 +262,7 @@ expm1.vjps(input=lambda g, y: g * (y + 1.0))
 
 @unary()
 def log(out, input):
+    """The natural logarithm; -inf of 0, NaN below."""
     np.log(input, out=out)
 
 
@@ -254,6 +271,7 @@ log.vjps(input=lambda g, input: g / input)
 
 @unary()
 def log1p(out, input):
+    """log(1 + input), exact near 0."""
     np.log1p(input, out=out)
 
 
@@ -262,14 +280,16 @@ log1p.vjps(input=lambda g, input: g / (input + 1.0))
 
 @unary()
 def sin(out, input):
+    """The sine of radians."""
     np.sin(input, out=out)
 
 
-sin.vjps(input=lambda g, input: g * cos(input))
+sin.vjps(input=lambda g, input: g * input.cos())
 
 
 @unary()
 def cos(out, input):
+    """The cosine of radians."""
     np.cos(input, out=out)
 
 
@@ -278,20 +298,22 @@ cos.vjps(input=lambda g, input: -g * sin(input))
 
 @unary()
 def tan(out, input):
+    """The tangent of radians."""
     np.tan(input, out=out)
 
 
-tan.vjps(input=lambda g, y: g * (square(y) + 1.0))
+tan.vjps(input=lambda g, y: g * add(square(y), 1.0))
 
 _erf = np.frompyfunc(math.erf, 1, 1)  # NumPy has none
 
 
 @unary()
 def erf(out, input):
+    """The error function, 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to input."""
     out[...] = _erf(input)
 
 
-erf.vjps(input=lambda g, input: g * exp(-square(input)) * TWO_OVER_SQRT_PI)
+erf.vjps(input=lambda g, input: g * exp(neg(square(input))) * TWO_OVER_SQRT_PI)
 
 
 # Rounding; integers are whole already
@@ -299,29 +321,33 @@ erf.vjps(input=lambda g, input: g * exp(-square(input)) * TWO_OVER_SQRT_PI)
 
 @unary(floats=False)
 def floor(out, input):
+    """The largest whole number not above; gradient 0, as for all rounding."""
     np.floor(input, out=out, casting="unsafe")
 
 
 @unary(floats=False)
 def ceil(out, input):
+    """The smallest whole number not below."""
     np.ceil(input, out=out, casting="unsafe")
 
 
 @unary(floats=False)
 def trunc(out, input):
+    """Without the fraction."""
     np.trunc(input, out=out, casting="unsafe")
 
 
 class Rounding(Unary):
     """round: halves go to the even neighbour; with decimals, after so many digits."""
 
-    def __call__(self, input: Any, *, decimals: int = 0) -> Tensor:
+    def __call__(self, input: Any, *, decimals: int = 0) -> Tensor:  # type: ignore[override]
         call = super().__call__
         return call(input) if decimals == 0 else call(input * 10.0**decimals) / 10.0**decimals
 
 
 @partial(Rounding, floats=False)
 def round(out, input):
+    """The nearest whole number, halves to the even one; with decimals, after so many digits."""
     np.rint(input, out=out, casting="unsafe")
 
 

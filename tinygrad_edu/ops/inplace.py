@@ -33,6 +33,11 @@ def inplace(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return method
 
 
+def forms(*functions: Callable[..., Tensor]) -> list[Callable[..., Tensor]]:
+    """The methods of several functions."""
+    return [inplace(function) for function in functions]
+
+
 def operator(op: Binary) -> Callable[[Any, Any], Any]:
     """The method behind an operator such as +=."""
     return lambda self, other: change(self, op, other)
@@ -78,7 +83,7 @@ def _ran_into(x: Tensor, function: Any, args: tuple[Any, ...]) -> bool:
 def _change_recorded(x: Tensor, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
     if x.node is None and x.needs_grad:
         raise RuntimeError(
-            "a leaf tensor that requires grad is being changed in place; do it under no_grad(), or use an out-of-place form"
+            "a leaf tensor that requires grad is being changed in place; do it under no_grad(), or out of place"
         )
     if x.storage.viewed and _references(x) > _ALONE:
         raise RuntimeError(
@@ -131,7 +136,7 @@ def _fill(input: Tensor, value: Any) -> Tensor:
     return _copy(input, value)
 
 
-copy_, fill_ = inplace(_copy), inplace(_fill)
+copy_, fill_ = forms(_copy, _fill)
 
 
 def zero_(self: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from ..tensor import Tensor
 from .common import as_tensor, broadcast_shapes
 from .elementwise import add, mul
 from .reduce import sum
+from .views import transpose
 
 NONE, RELU = 0, 1  # linear's activations
 
@@ -32,6 +33,8 @@ def _same_dtype(name: str, *layouts: Layout) -> None:
 
 
 class Product(Op):
+    """An op that multiplies matrices."""
+
     def flops(self, spec: Spec) -> int:
         """A multiplication and an addition for each element of the output and each of the summed dimension."""
         return 2 * spec.layout.numel * spec.inputs[0].shape[-1]
@@ -63,7 +66,9 @@ def _linear_shape(input: Layout, weight: Layout, bias: Layout | None = None, *, 
             f"has {input.shape[1]} features, the weight takes {weight.shape[1]}"
         )
     if bias is not None and bias.shape != (weight.shape[0],):
-        raise RuntimeError(f"linear: bias has shape {bias.shape}, expected ({weight.shape[0]},) from weight {weight.shape}")
+        raise RuntimeError(
+            f"linear: bias has shape {bias.shape}, expected ({weight.shape[0]},) from weight {weight.shape}"
+        )
     return (input.shape[0], weight.shape[0])
 
 
@@ -84,7 +89,7 @@ def _plain(g: Tensor, activation: int) -> Tensor:
 linear_op = Product(_linear, _linear_shape, name="linear")
 linear_op.vjps(
     input=lambda g, weight, activation: matmul_op(_plain(g, activation), weight),
-    weight=lambda g, input, activation: matmul_op(_plain(g, activation).T, input),
+    weight=lambda g, input, activation: matmul_op(transpose(_plain(g, activation), 0, 1), input),
     bias=lambda g, activation: sum(_plain(g, activation), 0),
 )
 
@@ -117,7 +122,9 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     input, other = as_tensor(input, "matmul"), as_tensor(other, "matmul")
     a, b = input.layout.ndim, other.layout.ndim
     if not a or not b:
-        raise RuntimeError(f"matmul: expected at least 1 dimension each, got shapes {_given(input.layout, other.layout)}")
+        raise RuntimeError(
+            f"matmul: expected at least 1 dimension each, got shapes {_given(input.layout, other.layout)}"
+        )
     if a == 1 or b == 1:
         rows = input.unsqueeze(0) if a == 1 else input
         columns = other.unsqueeze(1) if b == 1 else other
@@ -204,6 +211,8 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         return linear_op(*operands, activation=NONE)
     shape, k = input.layout.shape, weight.layout.shape[-1]
     if not shape or shape[-1] != k:
-        raise RuntimeError(f"linear: input {shape} does not end in the weight's {k} features (weight {weight.layout.shape})")
+        raise RuntimeError(
+            f"linear: input {shape} does not end in the weight's {k} features (weight {weight.layout.shape})"
+        )
     rows = input.reshape((math.prod(shape[:-1]), k))
     return linear_op(rows, *operands[1:], activation=NONE).view((*shape[:-1], weight.layout.shape[0]))

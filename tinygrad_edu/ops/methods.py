@@ -21,7 +21,7 @@ from . import gather as g
 from . import join as j
 from . import matmul as m
 from . import reduce as r
-from .common import Binary, Unary
+from .common import Binary, Unary, as_tensor
 
 OPERANDS = (Tensor, bool, int, float, np.ndarray, np.generic)
 
@@ -39,7 +39,7 @@ def unary(op: Unary) -> Callable[[Any], Tensor]:
 
 
 def operator(op: Binary) -> Callable[[Any, Any], Tensor]:
-    """The method behind a binary operator: NotImplemented for what is no operand, so that Python asks the other side."""
+    """The method behind a binary operator; NotImplemented for what is no operand: Python then asks the other side."""
 
     def method(self: Tensor, other: Any) -> Any:
         if other.__class__ is not float:  # a float would only raise an exception on its way
@@ -74,15 +74,15 @@ class TensorMethods:
     __mod__, __rmod__, __imod__ = operator(e.remainder), reflected(e.remainder), inplace.operator(e.remainder)
     __pow__, __rpow__, __ipow__ = operator(e.pow), reflected(e.pow), inplace.operator(e.pow)
     __ifloordiv__ = inplace.operator(e.floor_divide)
-    __eq__, __ne__ = operator(c.eq), operator(c.ne)
+    __eq__, __ne__ = operator(c.eq), operator(c.ne)  # type: ignore[assignment]
     __hash__ = object.__hash__  # by identity, though == compares elements
     __lt__, __le__, __gt__, __ge__ = operator(c.lt), operator(c.le), operator(c.gt), operator(c.ge)
 
-    def __matmul__(self: Any, other: Any) -> Any:
-        return m.matmul(self, other) if isinstance(other, (Tensor, np.ndarray)) else NotImplemented
+    def __matmul__(self: Any, other: Any) -> Tensor:
+        return m.matmul(self, as_tensor(other, "@")) if isinstance(other, (Tensor, np.ndarray)) else NotImplemented
 
-    def __rmatmul__(self: Any, other: Any) -> Any:
-        return m.matmul(other, self) if isinstance(other, np.ndarray) else NotImplemented
+    def __rmatmul__(self: Any, other: Any) -> Tensor:
+        return m.matmul(as_tensor(other, "@"), self) if isinstance(other, np.ndarray) else NotImplemented
 
     __neg__ = unary(e.neg)
 
@@ -94,13 +94,13 @@ class TensorMethods:
     def __invert__(self: Any) -> Tensor:
         return c.bitwise_not(self)
 
-    def __and__(self: Any, other: Any) -> Any:
+    def __and__(self: Any, other: Any) -> Tensor:
         return c.bitwise_and(self, other) if isinstance(other, OPERANDS) else NotImplemented
 
-    def __or__(self: Any, other: Any) -> Any:
+    def __or__(self: Any, other: Any) -> Tensor:
         return c.bitwise_or(self, other) if isinstance(other, OPERANDS) else NotImplemented
 
-    def __xor__(self: Any, other: Any) -> Any:
+    def __xor__(self: Any, other: Any) -> Tensor:
         return c.bitwise_xor(self, other) if isinstance(other, OPERANDS) else NotImplemented
 
     __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
@@ -189,10 +189,8 @@ class TensorMethods:
 
     # Reductions
 
-    sum, mean, prod, amax, amin, max, min = (
-        r.sum, r.mean, r.prod, r.amax, r.amin, r.max, r.min)
-    argmax, argmin, any, all, count_nonzero = (
-        r.argmax, r.argmin, r.any, r.all, r.count_nonzero)
+    sum, mean, prod, amax, amin, max, min = (r.sum, r.mean, r.prod, r.amax, r.amin, r.max, r.min)
+    argmax, argmin, any, all, count_nonzero = (r.argmax, r.argmin, r.any, r.all, r.count_nonzero)
     var, std, norm, logsumexp, cumsum = r.var, r.std, r.norm, r.logsumexp, r.cumsum
     sum_to_size = r.sum_to_size
 
@@ -205,7 +203,12 @@ class TensorMethods:
 
     view, view_as, reshape, reshape_as = views.view, views.view_as, views.reshape, views.reshape_as
     flatten, unflatten, ravel, squeeze, unsqueeze = (
-        views.flatten, views.unflatten, views.ravel, views.squeeze, views.unsqueeze)
+        views.flatten,
+        views.unflatten,
+        views.ravel,
+        views.squeeze,
+        views.unsqueeze,
+    )
     permute, transpose, swapaxes, swapdims, t = views.permute, views.transpose, views.swapaxes, views.swapdims, views.t
     movedim, moveaxis, T, mT = views.movedim, views.moveaxis, property(views.T), property(views.mT)
     expand, expand_as, broadcast_to = views.expand, views.expand_as, views.broadcast_to
@@ -226,7 +229,12 @@ class TensorMethods:
     # New tensors and conversions
 
     new_tensor, new_full, new_zeros, new_ones, new_empty = (
-        create.new_tensor, create.new_full, create.new_zeros, create.new_ones, create.new_empty)
+        create.new_tensor,
+        create.new_full,
+        create.new_zeros,
+        create.new_ones,
+        create.new_empty,
+    )
     to = create.to
 
     def type(self: Any, dtype: Any = None) -> Any:
@@ -260,20 +268,24 @@ class TensorMethods:
 
     # In place
 
-    add_, sub_, mul_, div_, pow_ = map(inplace.inplace, (e.add, e.sub, e.mul, e.div, e.pow))
-    floor_divide_, remainder_ = inplace.inplace(e.floor_divide), inplace.inplace(e.remainder)
-    neg_, abs_, sign_, square_, sqrt_, rsqrt_ = map(inplace.inplace, (e.neg, e.abs, e.sign, e.square, e.sqrt, e.rsqrt))
-    exp_, expm1_, log_, log1p_, reciprocal_ = map(inplace.inplace, (e.exp, e.expm1, e.log, e.log1p, e.reciprocal))
-    sin_, cos_, tan_, erf_ = map(inplace.inplace, (e.sin, e.cos, e.tan, e.erf))
-    floor_, ceil_, trunc_, round_ = map(inplace.inplace, (e.floor, e.ceil, e.trunc, e.round))
-    relu_, tanh_, sigmoid_, clamp_ = map(inplace.inplace, (a.relu, a.tanh, a.sigmoid, c.clamp))
-    lerp_, addcmul_, addcdiv_ = map(inplace.inplace, (e.lerp, e.addcmul, e.addcdiv))
-    addmm_, baddbmm_, cumsum_ = map(inplace.inplace, (m.addmm, m.baddbmm, r.cumsum))
-    masked_fill_, scatter_, scatter_add_ = map(inplace.inplace, (g.masked_fill, g.scatter, g.scatter_add))
-    index_add_, index_copy_, index_fill_ = map(inplace.inplace, (g.index_add, g.index_copy, g.index_fill))
-    tril_, triu_ = map(inplace.inplace, (j.tril, j.triu))
+    add_, sub_, mul_, div_, pow_ = inplace.forms(e.add, e.sub, e.mul, e.div, e.pow)
+    floor_divide_, remainder_ = inplace.forms(e.floor_divide, e.remainder)
+    neg_, abs_, sign_, square_, sqrt_, rsqrt_ = inplace.forms(e.neg, e.abs, e.sign, e.square, e.sqrt, e.rsqrt)
+    exp_, expm1_, log_, log1p_, reciprocal_ = inplace.forms(e.exp, e.expm1, e.log, e.log1p, e.reciprocal)
+    sin_, cos_, tan_, erf_ = inplace.forms(e.sin, e.cos, e.tan, e.erf)
+    floor_, ceil_, trunc_, round_ = inplace.forms(e.floor, e.ceil, e.trunc, e.round)
+    relu_, tanh_, sigmoid_, clamp_ = inplace.forms(a.relu, a.tanh, a.sigmoid, c.clamp)
+    lerp_, addcmul_, addcdiv_ = inplace.forms(e.lerp, e.addcmul, e.addcdiv)
+    addmm_, baddbmm_, cumsum_ = inplace.forms(m.addmm, m.baddbmm, r.cumsum)
+    masked_fill_, scatter_, scatter_add_ = inplace.forms(g.masked_fill, g.scatter, g.scatter_add)
+    index_add_, index_copy_, index_fill_ = inplace.forms(g.index_add, g.index_copy, g.index_fill)
+    tril_, triu_ = inplace.forms(j.tril, j.triu)
     uniform_, normal_, bernoulli_, exponential_ = (
-        random.uniform_, random.normal_, random.bernoulli_, random.exponential_)
+        random.uniform_,
+        random.normal_,
+        random.bernoulli_,
+        random.exponential_,
+    )
     copy_, fill_, zero_ = inplace.copy_, inplace.fill_, inplace.zero_
 
 

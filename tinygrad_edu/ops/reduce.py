@@ -70,7 +70,9 @@ def reduced_shape(input: Layout, *, dim: tuple[int, ...], keepdim: bool) -> tupl
 def _reduced_to_something(input: Layout, *, dim: tuple[int, ...], keepdim: bool) -> tuple[int, ...]:
     shape = reduced_shape(input, dim=dim, keepdim=keepdim)
     if math.prod(shape) and not input.numel:
-        raise IndexError(f"the extremum over dimensions {dim} of shape {input.shape}: there are no elements to choose from")
+        raise IndexError(
+            f"the extremum over dimensions {dim} of shape {input.shape}: there are no elements to choose from"
+        )
     return shape
 
 
@@ -191,8 +193,8 @@ amin_op.vjps(input=_shared_by_ties)
 
 
 def _converted(input: Any, dtype: dtypes.dtype | None, name: str) -> Tensor:
-    input = as_tensor(input, name)
-    return input if dtype is None or input.layout.dtype is dtype else input.to(dtype)
+    x = as_tensor(input, name)
+    return x if dtype is None or x.layout.dtype is dtype else x.to(dtype)
 
 
 def sum(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: dtypes.dtype | None = None) -> Tensor:
