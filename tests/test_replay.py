@@ -472,7 +472,7 @@ def test_a_replaced_parameter_is_an_error():
     step(x, y)
     old = net[0].weight
     net[0].weight = nn.Parameter(tg.zeros(4, 20))
-    with pytest.raises(RuntimeError, match="parameter 'weight' of Linear was replaced"):
+    with pytest.raises(RuntimeError, match="'weight' of Linear was replaced"):
         step(x, y)
     net[0].weight = old
     step(x, y)
