@@ -6,37 +6,46 @@
  * class weights and smoothing, which are compositions. Read next: rows.h. */
 #include "rows.h"
 
-enum { EACH };
+typedef struct {
+    blocks b;
+    int64_t each; /* rows in a unit */
+} plan;
 
 static int cross_entropy_prepare(tg_node *node, const tg_array *logits) {
+    plan *p = (plan *)node->plan;
     int64_t n = logits->shape[0], c = logits->shape[1];
     if (c == 0) return 1;
-    node->plan[EACH] = rows_in_unit(c);
+    p->b = blocks_of(c, logits->stride[1] == 1);
+    p->each = rows_in_unit(&p->b);
     node->phases = n > 0;
-    node->units[0] = divide_up(n, node->plan[EACH]);
-    node->own_bytes = c * LANES * (int64_t)sizeof(real);
+    node->units[0] = divide_up(n, p->each);
+    node->own_bytes = block_size(&p->b) * (int64_t)sizeof(real);
     return 0;
 }
 
-/* A block of logits, which of its targets are classes, and what a row without one gives: 0 or NaN. */
+/* A block of logits; where the logits of the targets lie in it, -1 for what is no class; what such a row gives. */
 typedef struct {
     int count;
-    int64_t class[LANES]; /* -1: none */
-    real instead[LANES];
+    int64_t row[LANES], at[LANES];
+    real instead[LANES]; /* 0 or NaN */
 } targets;
 
 static void load_logits(const tg_node *node, const tg_array *logits, const tg_array *target, int64_t row, int64_t last,
                         real *x, targets *t) {
+    const blocks *b = &((const plan *)node->plan)->b;
     const char *rows[LANES];
-    int64_t c = logits->shape[1], size = (int64_t)sizeof(real);
-    t->count = (int)TG_MIN(last - row, LANES);
-    for (int l = 0; l < LANES; l++) {
-        int64_t r = row + (l < t->count ? l : 0), at = ((const int64_t *)target->data)[r * target->stride[0]];
+    const int64_t c = logits->shape[1], size = (int64_t)sizeof(real), together = rows_in_block(b);
+    t->count = (int)TG_MIN(last - row, together);
+    for (int l = 0; l < together; l++) {
+        int64_t r = row + (l < t->count ? l : 0), class = ((const int64_t *)target->data)[r * target->stride[0]];
+        int known = class >= 0 && class < c && class != node->ints[0];
         rows[l] = logits->data + r * logits->stride[0] * size;
-        t->class[l] = at >= 0 && at < c && at != node->ints[0] ? at : -1;
-        t->instead[l] = at == node->ints[0] ? 0 : (real)NAN;
+        t->row[l] = r;
+        t->at[l] = !known ? -1 : b->across ? class : class * LANES + l;
+        t->instead[l] = class == node->ints[0] ? 0 : (real)NAN;
     }
-    load_rows(x, rows, logits->stride[1] * size, c);
+    load_rows(b, x, rows, logits->stride[1] * size);
+    fill_end(b, x, -INFINITY);
 }
 
 static int cross_entropy_rows_prepare(tg_node *node) { return cross_entropy_prepare(node, &node->args[1]); }
@@ -44,18 +53,19 @@ static int cross_entropy_rows_prepare(tg_node *node) { return cross_entropy_prep
 /* log(sum(exp(x - max(x)))) - (x[target] - max(x)) */
 static void cross_entropy_rows_run(const tg_node *node, int phase, int64_t lo, int64_t hi, char *own) {
     (void)phase;
+    const plan *p = (const plan *)node->plan;
     const tg_array *logits = &node->args[1], *target = &node->args[2];
-    const int64_t c = logits->shape[1], last = TG_MIN(hi * node->plan[EACH], logits->shape[0]);
+    const int64_t last = TG_MIN(hi * p->each, logits->shape[0]);
     real *restrict x = (real *)own, *out = (real *)node->args[0].data;
-    for (int64_t r = lo * node->plan[EACH]; r < last; r += LANES) {
+    for (int64_t r = lo * p->each; r < last; r += rows_in_block(&p->b)) {
         targets t;
         real largest[LANES], sum[LANES];
         load_logits(node, logits, target, r, last, x, &t);
-        largest_of(x, c, largest);
-        SUM(sum, c, vexp(x[k] - largest[l]));
+        largest_of(&p->b, x, largest);
+        SUM(&p->b, sum, vexp(x[k] - largest[l]));
         EACH_LANE sum[l] = vlog(sum[l]);
         for (int l = 0; l < t.count; l++)
-            out[r + l] = t.class[l] < 0 ? t.instead[l] : sum[l] - (x[t.class[l] * LANES + l] - largest[l]);
+            out[t.row[l]] = t.at[l] < 0 ? t.instead[l] : sum[l] - (x[t.at[l]] - largest[l]);
     }
 }
 
@@ -64,31 +74,32 @@ static int cross_entropy_rows_grad_prepare(tg_node *node) { return cross_entropy
 /* (softmax(x) - onehot(target)) * g */
 static void cross_entropy_rows_grad_run(const tg_node *node, int phase, int64_t lo, int64_t hi, char *own) {
     (void)phase;
+    const plan *p = (const plan *)node->plan;
     const tg_array *grad = &node->args[1], *logits = &node->args[2], *target = &node->args[3];
-    const int64_t c = logits->shape[1], last = TG_MIN(hi * node->plan[EACH], logits->shape[0]);
+    const int64_t c = logits->shape[1], last = TG_MIN(hi * p->each, logits->shape[0]), together = rows_in_block(&p->b);
     real *restrict x = (real *)own;
-    for (int64_t r = lo * node->plan[EACH]; r < last; r += LANES) {
+    for (int64_t r = lo * p->each; r < last; r += together) {
         targets t;
         real largest[LANES], sum[LANES], g[LANES];
         char *out[LANES];
         load_logits(node, logits, target, r, last, x, &t);
-        for (int l = 0; l < LANES; l++) {
-            int64_t row = r + (l < t.count ? l : 0);
-            out[l] = node->args[0].data + row * c * (int64_t)sizeof(real);
-            g[l] = ((const real *)grad->data)[row * grad->stride[0]];
+        for (int l = 0; l < together; l++) {
+            out[l] = node->args[0].data + t.row[l] * c * (int64_t)sizeof(real);
+            g[l] = ((const real *)grad->data)[t.row[l] * grad->stride[0]];
         }
-        largest_of(x, c, largest);
-        SET(x, c, vexp(x[k] - largest[l]));
-        SUM(sum, c, x[k]);
+        if (p->b.across) EACH_LANE g[l] = g[0];
+        largest_of(&p->b, x, largest);
+        SET(&p->b, x, vexp(x[k] - largest[l]));
+        SUM(&p->b, sum, x[k]);
         EACH_LANE sum[l] = g[l] / sum[l];
-        SET(x, c, x[k] * sum[l]);
+        SET(&p->b, x, x[k] * sum[l]);
         for (int l = 0; l < t.count; l++) {
-            if (t.class[l] >= 0)
-                x[t.class[l] * LANES + l] -= g[l];
+            if (t.at[l] >= 0)
+                x[t.at[l]] -= g[l];
             else
-                for (int64_t i = 0; i < c; i++) x[i * LANES + l] = t.instead[l];
+                for (int64_t k = l; k < block_size(&p->b); k += p->b.across ? 1 : LANES) x[k] = t.instead[l];
         }
-        store_rows(x, out, t.count, (int64_t)sizeof(real), c);
+        store_rows(&p->b, x, out, t.count, (int64_t)sizeof(real));
     }
 }
 

@@ -1,9 +1,10 @@
-/* rows.h: work on rows of an array, 16 rows side by side.
+/* rows.h: work on rows of an array, 16 lanes wide.
  *
- * A block holds element i of row l at [i * LANES + l]. Whatever is computed for a row is then computed for a vector of
- * rows, without sums across a vector, and as fast for 10 classes as for 1000. A row may lie in memory with any stride.
- * Left out on purpose: rows whose own elements do not lie at one stride (the reference does those). Read next: norm.c.
- */
+ * A block is 16 rows side by side, element i of row l at [i * LANES + l]: whatever is computed for a row is computed
+ * for a vector of rows, as fast for 10 classes as for 1000, and whatever the strides. Where rows are long and
+ * contiguous, a block is one row as it lies, its end filled up, and the lanes' sums are added up at the end. One
+ * formula serves both. Left out on purpose: rows whose own elements do not lie at one stride (the reference does
+ * those). Read next: norm.c. */
 #ifndef TG_ROWS_H
 #define TG_ROWS_H
 
@@ -11,66 +12,107 @@
 #include "vecmath.h"
 
 #define LANES 16
+#define LONG 64            /* elements from which on a contiguous row is a block of its own */
 #define RUN 32             /* terms added up before they go into the total, which bounds the error of long sums */
 #define UNIT_ELEMENTS 8192 /* in a unit: some 5 to 10 us */
 
+/* How the rows of a node are cut into blocks: rows have `length` elements, a block `steps` vectors. */
+typedef struct {
+    int64_t length, steps, across;
+} blocks;
+
+/* neighbours: whether the elements of every array's rows lie side by side. */
+static inline blocks blocks_of(int64_t length, int neighbours) {
+    blocks b = {length, length, neighbours && length >= LONG};
+    if (b.across) b.steps = divide_up(length, LANES);
+    return b;
+}
+
+static inline int64_t rows_in_block(const blocks *b) { return b->across ? 1 : LANES; }
+static inline int64_t block_size(const blocks *b) { return b->steps * LANES; }
+
+/* How many rows make a unit: a multiple of those in a block. */
+static inline int64_t rows_in_unit(const blocks *b) {
+    return TG_MAX(UNIT_ELEMENTS / block_size(b), 1) * rows_in_block(b);
+}
+
 #define EACH_LANE _Pragma("omp simd") for (int l = 0; l < LANES; l++)
 
-/* total[l] = sum over i < n of `term`, which may use i, l and k = i * LANES + l. */
-#define SUM(total, n, term)                                     \
-    do {                                                        \
-        EACH_LANE total[l] = 0;                                 \
-        for (int64_t start_ = 0; start_ < (n); start_ += RUN) { \
-            int64_t end_ = TG_MIN(start_ + RUN, (n));           \
-            real part_[LANES] = {0};                            \
-            for (int64_t i = start_; i < end_; i++) EACH_LANE { \
-                    int64_t k = i * LANES + l;                  \
-                    part_[l] += (term);                         \
-                }                                               \
-            EACH_LANE total[l] += part_[l];                     \
-        }                                                       \
+/* total[l] = sum over a row of `term`, which may use l and k, where an element lies in its block. */
+#define SUM(b, total, term)                                            \
+    do {                                                               \
+        EACH_LANE total[l] = 0;                                        \
+        for (int64_t start_ = 0; start_ < (b)->steps; start_ += RUN) { \
+            int64_t end_ = TG_MIN(start_ + RUN, (b)->steps);           \
+            real part_[LANES] = {0};                                   \
+            for (int64_t i = start_; i < end_; i++) EACH_LANE {        \
+                    int64_t k = i * LANES + l;                         \
+                    part_[l] += (term);                                \
+                }                                                      \
+            EACH_LANE total[l] += part_[l];                            \
+        }                                                              \
+        if ((b)->across) add_lanes(total);                             \
     } while (0)
 
-/* x[k] = value for all k = i * LANES + l with i < n. */
-#define SET(x, n, value)                          \
-    for (int64_t i = 0; i < (n); i++) EACH_LANE { \
-            int64_t k = i * LANES + l;            \
-            x[k] = (value);                       \
+/* x[k] = value for a whole block. */
+#define SET(b, x, value)                                 \
+    for (int64_t i = 0; i < (b)->steps; i++) EACH_LANE { \
+            int64_t k = i * LANES + l;                   \
+            x[k] = (value);                              \
         }
 
-/* Bring `count` rows of n elements into a block, or out of it. Lanes beyond count hold the first row once more. */
-static inline void load_rows(real *restrict block, const char *const *rows, int64_t stride, int64_t n) {
-    if (stride == (int64_t)sizeof(real)) {
+/* The sum of all lanes, in each of them. */
+static inline void add_lanes(real *total) {
+    for (int half = LANES / 2; half > 0; half /= 2)
+        for (int l = 0; l < half; l++) total[l] += total[l + half];
+    EACH_LANE total[l] = total[0];
+}
+
+/* largest[l] of each row, a NaN perhaps passed over: it comes back with the exponentials. */
+static inline void largest_of(const blocks *b, const real *x, real *largest) {
+    EACH_LANE largest[l] = x[l];
+    for (int64_t i = 1; i < b->steps; i++) EACH_LANE {
+            real v = x[i * LANES + l];
+            largest[l] = v > largest[l] ? v : largest[l];
+        }
+    if (!b->across) return;
+    for (int half = LANES / 2; half > 0; half /= 2)
+        for (int l = 0; l < half; l++) largest[l] = largest[l + half] > largest[l] ? largest[l + half] : largest[l];
+    EACH_LANE largest[l] = largest[0];
+}
+
+/* The places of a block that no element of the row has. */
+static inline void fill_end(const blocks *b, real *block, real value) {
+    if (b->across)
+        for (int64_t k = b->length; k < block_size(b); k++) block[k] = value;
+}
+
+/* Bring `count` rows into a block, or out of it. Lanes beyond count hold the first row once more. */
+static inline void load_rows(const blocks *b, real *restrict block, const char *const *rows, int64_t stride) {
+    if (b->across) {
+        memcpy(block, rows[0], (size_t)b->length * sizeof(real));
+    } else if (stride == (int64_t)sizeof(real)) {
         const real *row[LANES];
         for (int l = 0; l < LANES; l++) row[l] = (const real *)rows[l];
-        for (int64_t i = 0; i < n; i++)
+        for (int64_t i = 0; i < b->length; i++)
             for (int l = 0; l < LANES; l++) block[i * LANES + l] = row[l][i];
     } else {
-        for (int64_t i = 0; i < n; i++)
+        for (int64_t i = 0; i < b->length; i++)
             for (int l = 0; l < LANES; l++) block[i * LANES + l] = *(const real *)(rows[l] + i * stride);
     }
 }
 
-static inline void store_rows(const real *restrict block, char *const *rows, int count, int64_t stride, int64_t n) {
-    if (stride == (int64_t)sizeof(real)) {
+static inline void store_rows(const blocks *b, const real *restrict block, char *const *rows, int count,
+                              int64_t stride) {
+    if (b->across) {
+        memcpy(rows[0], block, (size_t)b->length * sizeof(real));
+    } else if (stride == (int64_t)sizeof(real)) {
         for (int l = 0; l < count; l++)
-            for (int64_t i = 0; i < n; i++) ((real *)rows[l])[i] = block[i * LANES + l];
+            for (int64_t i = 0; i < b->length; i++) ((real *)rows[l])[i] = block[i * LANES + l];
     } else {
-        for (int64_t i = 0; i < n; i++)
+        for (int64_t i = 0; i < b->length; i++)
             for (int l = 0; l < count; l++) *(real *)(rows[l] + i * stride) = block[i * LANES + l];
     }
 }
-
-/* largest[l] of each row, a NaN passed over: it comes back with the exponentials. */
-static inline void largest_of(const real *x, int64_t n, real *largest) {
-    EACH_LANE largest[l] = x[l];
-    for (int64_t i = 1; i < n; i++) EACH_LANE {
-            real v = x[i * LANES + l];
-            largest[l] = v > largest[l] ? v : largest[l];
-        }
-}
-
-/* How many rows of n elements make a unit: a multiple of LANES. */
-static inline int64_t rows_in_unit(int64_t n) { return TG_MAX(UNIT_ELEMENTS / (TG_MAX(n, 1) * LANES), 1) * LANES; }
 
 #endif
