@@ -38,27 +38,29 @@ class Node:
     wanted. A node never refers to its own output tensor (only to its storage), so graphs have no reference cycles.
     """
 
-    __slots__ = ("__weakref__", "age", "edges", "hooks", "output", "saved", "spec", "trace", "versions")
+    __slots__ = ("__weakref__", "age", "edges", "hooks", "kept", "output", "saved", "spec", "trace", "versions")
 
     def __init__(self, spec: Spec, inputs: tuple[Tensor, ...], out: Tensor) -> None:
         self.spec = spec
         self.hooks: list[Callable[[Tensor], Tensor | None]] | None = None
         self.trace: str | None = None  # the user's line, kept by the anomaly detector
-        op = spec.op
         if len(inputs) == 2:  # the common case, without the cost of a comprehension
             a, b = inputs
             self.edges: tuple[Any, ...] = (
                 (a.node or a) if a.needs_grad else None,
                 (b.node or b) if b.needs_grad else None,
             )
+            wanted: tuple[bool, ...] = (a.needs_grad, b.needs_grad)
         else:
             self.edges = tuple([x.node or x if x.needs_grad else None for x in inputs])
+            wanted = tuple([x.needs_grad for x in inputs])
+        self.kept, output = spec.op.keeps.get(wanted) or spec.op.find_kept(wanted)
         self.saved: tuple[Tensor, ...] | None = ()
         self.versions: Any = ()
-        if op.saves:
-            self.saved = inputs = inputs if op.saves_all else tuple([inputs[i] for i in op.saves])
+        if self.kept:
+            self.saved = inputs = inputs if len(self.kept) == len(inputs) else tuple([inputs[i] for i in self.kept])
             self.versions = [x.storage.version for x in inputs]
-        self.output: Any = (out.storage, out.offset, out.storage.version) if op.saves_output else None
+        self.output: Any = (out.storage, out.offset, out.storage.version) if output else None
         self.age = next(_ages)  # an input is always older: sorting by age is a topological order
 
     def name(self) -> str:
@@ -77,11 +79,10 @@ class Node:
         """Input i as it was in the forward pass. Raises RuntimeError when it is gone or was changed."""
         if self.saved is None:
             raise self._released()
-        op = self.spec.op
-        at = i if op.saves_all else op.saves.index(i)
+        at = self.kept.index(i)
         x = self.saved[at]
         if x.storage.version != self.versions[at]:
-            raise self._changed(f"input {op.input_name(i)!r}", x.layout)
+            raise self._changed(f"input {self.spec.op.input_name(i)!r}", x.layout)
         return x
 
     def recall_output(self) -> Tensor:
@@ -139,8 +140,7 @@ class Op:
         last = code.co_argcount
         self.inputs = code.co_varnames[first:last] if not self.variadic else ("inputs",)
         self.rules: dict[str, tuple[list[Fetch], Callable[..., Tensor | None]] | None] = {}
-        self.saves: tuple[int, ...] = ()
-        self.saves_all = self.saves_output = False
+        self.keeps: dict[tuple[bool, ...], tuple[tuple[int, ...], bool]] = {}  # see find_kept
         self.specs: dict[tuple[Any, ...], Spec] = {}
         if self.name in Op.registry:
             raise ValueError(f"an op named {self.name!r} exists already")
@@ -167,20 +167,21 @@ class Op:
 
     def vjps(self, **rules: Callable[..., Tensor | None] | None) -> None:
         """Set the rules, one for each input by name (vector-Jacobian products)."""
-        saves: set[int] = set()
         for name, rule in rules.items():
             if name not in self.inputs:
                 raise ValueError(f"op {self.name!r} has no input {name!r}; its inputs are {', '.join(self.inputs)}")
             if rule is None:
                 self.rules[name] = None
                 continue
-            code = rule.__code__
-            asked = code.co_varnames[: code.co_argcount]
-            self.rules[name] = ([self._fetch(word) for word in asked], rule)
-            saves.update(self.inputs.index(word) for word in asked if word in self.inputs)
-            self.saves_output |= "y" in asked
-        self.saves = tuple(sorted(saves))
-        self.saves_all = self.variadic or self.saves == tuple(range(len(self.inputs)))
+            self.rules[name] = ([self._fetch(word) for word in _parameters(rule)], rule)
+
+    def find_kept(self, wanted: tuple[bool, ...]) -> tuple[tuple[int, ...], bool]:
+        """What the rules of the wanted inputs read: the numbers of inputs, and whether the output."""
+        rules = [self.rules.get(self.inputs[0 if self.variadic else i]) for i, want in enumerate(wanted) if want]
+        words = {word for rule in rules if rule is not None for word in _parameters(rule[1])}
+        read = tuple([i for i in range(len(wanted)) if self.inputs[0 if self.variadic else i] in words])
+        self.keeps[wanted] = read, "y" in words
+        return self.keeps[wanted]
 
     def _fetch(self, word: str) -> Fetch:
         if word == "g":
@@ -279,6 +280,10 @@ class Op:
 
 
 Fetch = Callable[[Node, Tensor, int], Any]
+
+
+def _parameters(rule: Callable[..., Any]) -> tuple[str, ...]:
+    return rule.__code__.co_varnames[: rule.__code__.co_argcount]
 
 
 class ViewOp(Op):
