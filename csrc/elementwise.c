@@ -132,11 +132,17 @@ static inline real floor_quotient(real x, real y) {
     return quotient - down > (real)0.5 ? down + 1 : down;
 }
 
-static inline real power(real x, real y) { return y == 2 ? x * x : y == 1 ? x : REAL(pow)(x, y); }
+/* Arguments of pow that vectors are not made for. In double, none are made. */
+#if TG_TYPE_IS == 1
+#define IS_UNUSUAL(x, y) (!(x > 0 && x <= FLT_MAX && fabsf(y) <= FLT_MAX))
+#else
+#define IS_UNUSUAL(x, y) 0
+#define vpow pow
+#endif
 
-static inline real clamped(real x, double low, double high) {
-    real a = x < (real)low ? (real)low : x;
-    return a > (real)high ? (real)high : a;
+static inline real clamped(real x, real low, real high) {
+    real a = x < low ? low : x;
+    return a > high ? high : a;
 }
 
 static inline real vtan(real x) {
@@ -157,21 +163,26 @@ static inline real silu_slope(real x) {
     return s * (1 + x * (1 - s));
 }
 
-#define SQRT_HALF ((real)0.70710678118654752440)
 #define DENSITY_AT_0 ((real)0.39894228040143267794) /* 1 / sqrt(2 pi): the normal distribution's */
 #define TANH_SCALE ((real)0.79788456080286535588)   /* sqrt(2 / pi); arXiv:1606.08415, section 2 */
 #define TANH_CUBE ((real)0.044715)
 
-/* What gelu multiplies x with: the normal distribution function, or its approximation by tanh. */
-static inline real normal_below(real x, int64_t by_tanh) {
-    real t = by_tanh ? vtanh(TANH_SCALE * (x + TANH_CUBE * x * x * x)) : verf(x * SQRT_HALF);
-    return (real)0.5 * (1 + t);
+static inline real normal_below(real x) {
+    real bell;
+    return vnormal(x, &bell);
 }
 
-static inline real gelu_slope(real x, int64_t by_tanh) {
-    if (!by_tanh) return normal_below(x, 0) + x * (DENSITY_AT_0 * vexp((real)-0.5 * x * x));
-    real t = vtanh(TANH_SCALE * (x + TANH_CUBE * x * x * x)), inner = TANH_SCALE * (1 + 3 * TANH_CUBE * x * x);
-    return (real)0.5 * (1 + t) + (real)0.5 * x * (1 - t * t) * inner;
+static inline real gelu_slope(real x) {
+    real bell, below = vnormal(x, &bell);
+    return below + x * (DENSITY_AT_0 * bell);
+}
+
+/* (1 + tanh(z)) / 2, the approximation of the above, is sigmoid(2 z). */
+static inline real tanh_argument(real x) { return TANH_SCALE * (x + TANH_CUBE * x * x * x); }
+
+static inline real gelu_slope_by_tanh(real x) {
+    real s = vsigmoid(2 * tanh_argument(x));
+    return s + 2 * x * s * (1 - s) * (TANH_SCALE * (1 + 3 * TANH_CUBE * x * x));
 }
 
 #else
@@ -202,84 +213,118 @@ static inline real clamped(real x, double low, double high) {
 
 #endif
 
-/* ---- the table's first reading: inner loops and kernels ---- */
+/* ---- the table's first reading: of each op a function of one element, a row of them, and the kernel's run ---- */
 
-#define SIMD _Pragma("omp simd")
+/* What expressions may use beside the elements: the op's attributes. */
+#define UNUSED __attribute__((unused))
+#if TG_FLOATING
+typedef real attribute;
+#else
+typedef double attribute; /* clamp's bounds may be infinite */
+#endif
+#define ATTRIBUTES UNUSED attribute p, UNUSED attribute q, UNUSED int flag
+#define GIVEN(flag) (attribute) node->floats[0], (attribute)node->floats[1], flag
 
-/* A row's frame: the op's attributes, and each element in a local variable of the name that expressions use. */
-#define ROW(name, ...)                                                                              \
-    static void name##_row(const tg_node *node, char *out_, char *const *in, int64_t n, int form) { \
-        const real p = (real)node->floats[0], q = (real)node->floats[1];                            \
-        const int64_t flag = node->ints[0];                                                         \
-        (void)p, (void)q, (void)flag, (void)form;                                                   \
-        __VA_ARGS__                                                                                 \
-    }                                                                                               \
-    static void name##_run(const tg_node *node, int phase, int64_t lo, int64_t hi, char *own) {     \
-        (void)phase;                                                                                \
-        walk_all(node, lo, hi, own, name##_row);                                                    \
+#define OF_X(name, type, expression) \
+    static ALWAYS_INLINE type name##_of(real x, ATTRIBUTES) { return (type)(expression); }
+#define OF_XY(name, type, expression) \
+    static ALWAYS_INLINE type name##_of(UNUSED real x, UNUSED real y, ATTRIBUTES) { return (type)(expression); }
+#define OF_GX(name, type, expression) \
+    static ALWAYS_INLINE type name##_of(real g, real x, ATTRIBUTES) { return (type)(expression); }
+#define OF_CXY(name, type, expression) \
+    static ALWAYS_INLINE type name##_of(uint8_t c, real x, real y, ATTRIBUTES) { return (type)(expression); }
+
+#define ROW(name)                                                                                 \
+    static void name##_row(const tg_node *node, char *out, char *const *in, int64_t n, int form); \
+    static void name##_run(const tg_node *node, int phase, int64_t lo, int64_t hi, char *own) {   \
+        (void)phase;                                                                              \
+        walk_all(node, lo, hi, own, name##_row);                                                  \
+    }                                                                                             \
+    static void name##_row(UNUSED const tg_node *node, char *out, char *const *in, int64_t n, UNUSED int form)
+
+/* Input number k, and a loop over all elements i. omp simd tells that no element depends on another: `out` may be an
+ * input's memory, for operations in place. */
+#define IN(k) ((const real *)in[k])
+#define EACH(type, value) _Pragma("omp simd") for (int64_t i = 0; i < n; i++)((type *)out)[i] = (value)
+
+#define ONE(name, type, expression) \
+    OF_X(name, type, expression)    \
+    ROW(name) { EACH(type, name##_of(IN(0)[i], GIVEN(0))); }
+
+#define TWO(name, type, expression)                              \
+    OF_XY(name, type, expression)                                \
+    ROW(name) {                                                  \
+        const real x = *IN(0), y = *IN(1);                       \
+        if (form == FORM_10)                                     \
+            EACH(type, name##_of(IN(0)[i], y, GIVEN(0)));        \
+        else if (form == FORM_01)                                \
+            EACH(type, name##_of(x, IN(1)[i], GIVEN(0)));        \
+        else                                                     \
+            EACH(type, name##_of(IN(0)[i], IN(1)[i], GIVEN(0))); \
     }
-
-#define LOOP(x_, y_, expression)           \
-    SIMD for (int64_t i = 0; i < n; i++) { \
-        const real x = x_, y = y_;         \
-        out[i] = (expression);             \
-    }
-
-#define ONE(name, type, expression)                                                                                  \
-    ROW(                                                                                                             \
-        name, type *out = (type *)out_; const real *xs = (const real *)in[0]; SIMD for (int64_t i = 0; i < n; i++) { \
-            const real x = xs[i];                                                                                    \
-            out[i] = (type)(expression);                                                                             \
-        })
-
-#define TWO(name, type, expression)                                                                      \
-    ROW(                                                                                                 \
-        name, type *out = (type *)out_; const real *xs = (const real *)in[0], *ys = (const real *)in[1]; \
-        if (form == FORM_10) {                                                                           \
-            const real same = *ys;                                                                       \
-            LOOP(xs[i], same, expression)                                                                \
-        } else if (form == FORM_01) {                                                                    \
-            const real same = *xs;                                                                       \
-            LOOP(same, ys[i], expression)                                                                \
-        } else LOOP(xs[i], ys[i], expression))
 
 #define UNARY(name, expression) ONE(name, real, expression)
 #define TEST(name, expression) ONE(name, uint8_t, expression)
+#define FUNCTION(name, expression) ONE(name, real, expression)
 #define BINARY(name, expression) TWO(name, real, expression)
 #define COMPARE(name, expression) TWO(name, uint8_t, expression)
-#define FUNCTION(name, expression) ONE(name, real, expression)
 
-#define FUNCTION_BELOW(name, limit, expression, beyond)                                    \
-    ROW(                                                                                   \
-        name, real *out = (real *)out_; const real *xs = (const real *)in[0]; int far = 0; \
-        for (int64_t i = 0; i < n; i++) far |= REAL(fabs)(xs[i]) > limit; if (far) {       \
-            for (int64_t i = 0; i < n; i++) {                                              \
-                const real x = xs[i];                                                      \
-                out[i] = REAL(fabs)(x) > limit ? (beyond) : (expression);                  \
-            }                                                                              \
-        } else {                                                                           \
-            SIMD for (int64_t i = 0; i < n; i++) {                                         \
-                const real x = xs[i];                                                      \
-                out[i] = (expression);                                                     \
-            }                                                                              \
-        })
+#define GRADIENT(name, expression) \
+    OF_GX(name, real, expression)  \
+    ROW(name) { EACH(real, name##_of(IN(0)[i], IN(1)[i], GIVEN(0))); }
 
-#define GRADIENT(name, expression)                                                                       \
-    ROW(                                                                                                 \
-        name, real *out = (real *)out_; const real *gs = (const real *)in[0], *xs = (const real *)in[1]; \
-        SIMD for (int64_t i = 0; i < n; i++) {                                                           \
-            const real g = gs[i], x = xs[i];                                                             \
-            out[i] = (expression);                                                                       \
-        })
+#define CHOICE(name, expression)   \
+    OF_CXY(name, real, expression) \
+    ROW(name) { EACH(real, name##_of(((const uint8_t *)in[0])[i], IN(1)[i], IN(2)[i], GIVEN(0))); }
 
-#define CHOICE(name, expression)                                                                                \
-    ROW(                                                                                                        \
-        name, real *out = (real *)out_; const uint8_t *cs = (const uint8_t *)in[0];                             \
-        const real *xs = (const real *)in[1], *ys = (const real *)in[2]; SIMD for (int64_t i = 0; i < n; i++) { \
-            const uint8_t c = cs[i];                                                                            \
-            const real x = xs[i], y = ys[i];                                                                    \
-            out[i] = (expression);                                                                              \
-        })
+/* The same where the expression asks for the flag: a loop for either answer. */
+#define FLAG_FUNCTION(name, expression)                \
+    OF_X(name, real, expression)                       \
+    ROW(name) {                                        \
+        if (node->ints[0])                             \
+            EACH(real, name##_of(IN(0)[i], GIVEN(1))); \
+        else                                           \
+            EACH(real, name##_of(IN(0)[i], GIVEN(0))); \
+    }
+#define FLAG_GRADIENT(name, expression)                          \
+    OF_GX(name, real, expression)                                \
+    ROW(name) {                                                  \
+        if (node->ints[0])                                       \
+            EACH(real, name##_of(IN(0)[i], IN(1)[i], GIVEN(1))); \
+        else                                                     \
+            EACH(real, name##_of(IN(0)[i], IN(1)[i], GIVEN(0))); \
+    }
+
+/* One look at a whole row decides between vectors and a choice for each element: the same function either way. */
+#define RARE_FUNCTION(name, rarely, expression, then)                                                         \
+    OF_X(name, real, expression)                                                                              \
+    OF_X(name##_is_rare, int, rarely)                                                                         \
+    OF_X(name##_then, real, then)                                                                             \
+    ROW(name) {                                                                                               \
+        int rare = 0;                                                                                         \
+        for (int64_t i = 0; i < n; i++) rare |= name##_is_rare_of(IN(0)[i], GIVEN(0));                        \
+        if (!rare)                                                                                            \
+            EACH(real, name##_of(IN(0)[i], GIVEN(0)));                                                        \
+        else                                                                                                  \
+            for (int64_t i = 0; i < n; i++)                                                                   \
+                ((real *)out)[i] = name##_is_rare_of(IN(0)[i], GIVEN(0)) ? name##_then_of(IN(0)[i], GIVEN(0)) \
+                                                                         : name##_of(IN(0)[i], GIVEN(0));     \
+    }
+#define RARE_BINARY(name, rarely, expression, then)                                              \
+    OF_XY(name, real, expression)                                                                \
+    OF_XY(name##_is_rare, int, rarely)                                                           \
+    OF_XY(name##_then, real, then)                                                               \
+    ROW(name) {                                                                                  \
+        int rare = 0;                                                                            \
+        for (int64_t i = 0; i < n; i++) rare |= name##_is_rare_of(IN(0)[i], IN(1)[i], GIVEN(0)); \
+        if (!rare)                                                                               \
+            EACH(real, name##_of(IN(0)[i], IN(1)[i], GIVEN(0)));                                 \
+        else                                                                                     \
+            for (int64_t i = 0; i < n; i++)                                                      \
+                ((real *)out)[i] = name##_is_rare_of(IN(0)[i], IN(1)[i], GIVEN(0))               \
+                                       ? name##_then_of(IN(0)[i], IN(1)[i], GIVEN(0))            \
+                                       : name##_of(IN(0)[i], IN(1)[i], GIVEN(0));                \
+    }
 
 #include "elementwise.def"
 
@@ -287,20 +332,26 @@ static inline real clamped(real x, double low, double high) {
 
 #undef UNARY
 #undef TEST
+#undef FUNCTION
 #undef BINARY
 #undef COMPARE
-#undef FUNCTION
-#undef FUNCTION_BELOW
 #undef GRADIENT
 #undef CHOICE
-#define UNARY(name, expression) {#name, row_prepare, name##_run},
+#undef FLAG_FUNCTION
+#undef FLAG_GRADIENT
+#undef RARE_FUNCTION
+#undef RARE_BINARY
+#define UNARY(name, ...) {#name, row_prepare, name##_run},
 #define TEST UNARY
 #define BINARY UNARY
 #define COMPARE UNARY
 #define CHOICE UNARY
-#define FUNCTION(name, expression) {#name, function_prepare, name##_run},
-#define FUNCTION_BELOW(name, limit, expression, beyond) {#name, function_prepare, name##_run},
+#define FUNCTION(name, ...) {#name, function_prepare, name##_run},
 #define GRADIENT FUNCTION
+#define FLAG_FUNCTION FUNCTION
+#define FLAG_GRADIENT FUNCTION
+#define RARE_FUNCTION FUNCTION
+#define RARE_BINARY FUNCTION
 
 TG_TABLE(elementwise) = {
 #include "elementwise.def"

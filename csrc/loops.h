@@ -10,8 +10,8 @@
 #include "kernel.h"
 
 #define MAX_ARRAYS 3
-#define ALWAYS_INLINE inline __attribute__((always_inline)) /* where an argument is a constant, its loops are its own \
-                                                             */
+/* For functions whose loops shall be made anew where an argument is a constant. */
+#define ALWAYS_INLINE inline __attribute__((always_inline))
 
 typedef struct {
     int64_t dims; /* at least 1 */
@@ -121,6 +121,8 @@ static inline void move_row(char *to, int64_t to_stride, const char *from, int64
     if (to_stride == size && from_stride == 0) {                                                                 \
         const type same = *(const type *)from;                                                                   \
         for (int64_t i = 0; i < n; i++) ((type *)to)[i] = same;                                                  \
+    } else if (to_stride == size && from_stride == -size) {                                                      \
+        for (int64_t i = 0; i < n; i++) ((type *)to)[i] = ((const type *)from)[-i];                              \
     } else {                                                                                                     \
         for (int64_t i = 0; i < n; i++) *(type *)(to + i * to_stride) = *(const type *)(from + i * from_stride); \
     }

@@ -338,10 +338,10 @@ static void argmin_run(const tg_node *node, int phase, int64_t lo, int64_t hi, c
 
 /* ---- running sums: np.cumsum(input, ints[0], out=out), in double for floats and int64 for integers ---- */
 
-/* A unit is a number of lines along the dimension; neighbouring lines are summed together, a lane each. */
+/* A unit is `group` lines along the dimension. */
 typedef struct {
     walk lines;
-    int64_t n, stride, out_stride, inner, count, group; /* inner: lines from one output element to its neighbour */
+    int64_t n, stride, inner, count, group; /* inner: elements of the output from one of a line to the next */
 } scan;
 
 static int cumsum_prepare(tg_node *node) {
@@ -362,22 +362,33 @@ static int cumsum_prepare(tg_node *node) {
     return 0;
 }
 
+/* `width` lines at once: additions of one line wait for each other. Strides are in bytes, but `by` in elements. */
+static ALWAYS_INLINE void scan_lines(const char *const *x, int64_t stride, lane *const *to, int64_t by, int64_t n,
+                                     int64_t width) {
+    wide sum[LANES];
+    for (int64_t l = 0; l < width; l++) sum[l] = 0;
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t l = 0; l < width; l++) {
+            sum[l] += *(const real *)(x[l] + i * stride);
+            to[l][i * by] = (lane)sum[l];
+        }
+}
+
 static void cumsum_run(const tg_node *node, int phase, int64_t lo, int64_t hi, char *own) {
     (void)phase, (void)own;
     const scan *p = (const scan *)node->plan;
-    lane *out = (lane *)node->args[0].data; /* float and double their own, integers int64: as lanes are */
+    lane *out = (lane *)node->args[0].data, *to[LANES]; /* floats keep their type, integers get int64: as lanes do */
     const char *x[LANES];
-    wide sum[LANES];
     for (int64_t line = lo * p->group, end = TG_MIN(hi * p->group, p->count), width; line < end; line += width) {
-        int64_t column = line % p->inner;
-        width = TG_MIN(TG_MIN(LANES, p->inner - column), end - line);
-        lane *to = out + line / p->inner * p->inner * p->n + column;
-        for (int64_t l = 0; l < width; l++) x[l] = node->args[1].data + walk_offset(&p->lines, line + l), sum[l] = 0;
-        for (int64_t i = 0; i < p->n; i++, to += p->inner)
-            for (int64_t l = 0; l < width; l++) {
-                sum[l] += *(const real *)(x[l] + i * p->stride);
-                to[l] = (lane)sum[l];
-            }
+        width = TG_MIN(p->inner >= 8 ? LANES : 8, end - line);
+        for (int64_t l = 0; l < width; l++) {
+            x[l] = node->args[1].data + walk_offset(&p->lines, line + l);
+            to[l] = out + (line + l) / p->inner * p->inner * p->n + (line + l) % p->inner;
+        }
+        if (width == 8)
+            scan_lines(x, p->stride, to, p->inner, p->n, 8);
+        else
+            scan_lines(x, p->stride, to, p->inner, p->n, width);
     }
 }
 

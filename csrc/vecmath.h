@@ -31,6 +31,8 @@
 #define ROUNDER \
     12582912.0f /* 1.5 * 2^23: added to a number below 2^22, it leaves the nearest integer in the low bits */
 
+#define DOUBLE_ROUNDER 6755399441055744.0 /* 1.5 * 2^52, the same for double */
+
 static inline int32_t bits_of(float x) {
     int32_t bits;
     memcpy(&bits, &x, sizeof bits);
@@ -116,11 +118,47 @@ static inline float verf(float x) {
     return a < 0.9296875f ? FMA(x, p, x) : copysignf(1.0f - vexp(-g), x);
 }
 
+/* The standard normal distribution's function, within 2.5e-7, and far below 0 within 4e-6 of the value;
+ * *bell is exp(-x^2 / 2).
+ * For a = |x| the part beyond a is bell times a polynomial in 1 / (1 + 0.3 a), so nothing cancels as in 1 + erf. */
+static inline float vnormal(float x, float *bell) {
+    float a = fabsf(x), t = 1.0f / FMA(0.3f, a, 1.0f), e = vexp(-0.5f * x * x);
+    float p = FMA(FMA(FMA(0.0382710288f, t, -0.168643642f), t, 0.227578185f), t, -0.0752656866f);
+    p = FMA(FMA(FMA(FMA(FMA(p, t, 0.141675777f), t, 0.0950510994f), t, 0.121825887f), t, 0.119500997f), t,
+            6.38311546e-6f);
+    *bell = e;
+    return x > 0 ? 1.0f - e * p : e * p;
+}
+
+/* x^y for finite y and finite x > 0, by way of 2^(y log2 x) in double: 0.51 ulp. */
+static inline float vpow(float x, float y) {
+    double wide = x;
+    int64_t bits, k;
+    memcpy(&bits, &wide, sizeof bits);
+    bits -= 0x3fe6a09e667f3bcd; /* sqrt(1/2): the mantissa lies about 1 */
+    k = bits >> 52;
+    bits = (bits & 0xfffffffffffff) + 0x3fe6a09e667f3bcd;
+    double m, scale;
+    memcpy(&m, &bits, sizeof m);
+    double u = (m - 1) / (m + 1), s = u * u;
+    double p = ((0.28290234559799893 * s + 0.3199055490419086) * s + 0.41220925580013001) * s + 0.57707794233413645;
+    double z = y * ((double)k + u * ((p * s + 0.96179669411341973) * s + 2.8853900817778491));
+    z = z < -200 ? -200 : z;
+    z = z > 200 ? 200 : z; /* float ends long before */
+    double t = z + DOUBLE_ROUNDER, f = z - (t - DOUBLE_ROUNDER);
+    p = ((1.5201897176591522e-05 * f + 0.00015469317364980018) * f + 0.0013333922873204529) * f + 0.0096180271725734567;
+    p = (((p * f + 0.055504103528112879) * f + 0.24022651198756548) * f + 0.69314718072872139) * f +
+        0.99999999996162148;
+    memcpy(&bits, &t, sizeof bits);
+    bits = (bits + 1023) << 52; /* the integer in t's low bits, as an exponent */
+    memcpy(&scale, &bits, sizeof scale);
+    return (float)(p * scale);
+}
+
 /* x = k pi/2 + r in double, exact enough for float up to TRIG_MAX; k's low bits say where on the circle. */
 #define TRIG_MAX 1e6f
 static inline double quarter_turns(float x, int64_t *k) {
-    const double rounder = 6755399441055744.0; /* 1.5 * 2^52 */
-    double t = x * 0.63661977236758138 + rounder, turns = t - rounder;
+    double t = x * 0.63661977236758138 + DOUBLE_ROUNDER, turns = t - DOUBLE_ROUNDER;
     memcpy(k, &t, sizeof t);
     return (x - turns * 1.57079632673412561417) - turns * 6.07710050650619224932e-11; /* pi/2 = 33 bits + the rest */
 }
@@ -163,6 +201,11 @@ static inline float vcos(float x) {
 #define verf erf
 #define vsin sin
 #define vcos cos
+
+static inline double vnormal(double x, double *bell) {
+    *bell = exp(-0.5 * x * x);
+    return 0.5 * erfc(x * -0.70710678118654752440);
+}
 
 static inline double vsigmoid(double x) {
     double e = exp(-fabs(x));
