@@ -44,13 +44,17 @@ class Node:
         self.spec = spec
         self.hooks: list[Callable[[Tensor], Tensor | None]] | None = None
         self.trace: str | None = None  # the user's line, kept by the anomaly detector
-        if len(inputs) == 2:  # the common case, without the cost of a comprehension
+        self.edges: tuple[Any, ...]
+        wanted: tuple[bool, ...]
+        if len(inputs) == 1:  # the common cases, without the cost of a comprehension
+            self.edges, wanted = (inputs[0].node or inputs[0],), (True,)
+        elif len(inputs) == 2:
             a, b = inputs
-            self.edges: tuple[Any, ...] = (
+            self.edges = (
                 (a.node or a) if a.needs_grad else None,
                 (b.node or b) if b.needs_grad else None,
             )
-            wanted: tuple[bool, ...] = (a.needs_grad, b.needs_grad)
+            wanted = a.needs_grad, b.needs_grad
         else:
             self.edges = tuple([x.node or x if x.needs_grad else None for x in inputs])
             wanted = tuple([x.needs_grad for x in inputs])
