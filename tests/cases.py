@@ -9,97 +9,11 @@ To add an op, add a row; a test fails for an op that no row reaches. Read next: 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
+from makers import DISTINCT, A, B, Case, Int, Maker, N, P, U
 
-import tinygrad_edu as tg
-
-Array = np.ndarray[Any, Any]
-
-
-@dataclass(frozen=True)
-class Case:
-    """call(library, *tensors) on inputs made by `makers`, called with a random generator each."""
-
-    name: str
-    call: Callable[..., Any]
-    makers: tuple[Maker, ...]
-    first: bool = True  # has a derivative
-    second: bool = True  # whose derivative is not zero everywhere, or at least has a graph
-    torch: bool = True  # PyTorch has the same, gradients included
-    torch_grad: bool = True
-    any_shape: bool = False  # takes inputs of any shape, all of the same: tried empty and 0-d
-    ints: bool = False  # takes integers as PyTorch does, with the same dtype as the result
-    ulps: float = 16  # of float32, against float64 on the same numbers, relative to the largest result
-
-    def arrays(self, seed: int = 0) -> list[Array]:
-        rng = np.random.default_rng([seed, *self.name.encode()])
-        arrays = [make(rng) for make in self.makers]
-        for k, maker in enumerate(self.makers):
-            if maker.kind == "apart":  # from the other inputs, too
-                arrays[k] = arrays[k] + 0.03 * k
-        return arrays
-
-
-@dataclass(frozen=True)
-class Maker:
-    """Draws an input: `kind` is normal, positive, unit (in -0.9..0.9), apart, int or bool."""
-
-    kind: str
-    shape: tuple[int, ...]
-    low: int = 0
-    high: int = 2
-    grad: bool = True
-
-    def __call__(self, rng: np.random.Generator) -> Array:
-        n = int(np.prod(self.shape))
-        if self.kind == "int":
-            return rng.integers(self.low, self.high, self.shape)
-        if self.kind == "bool":
-            return rng.random(self.shape) < 0.5
-        if self.kind == "positive":
-            array = rng.uniform(0.5, 2, n)
-        elif self.kind == "unit":
-            array = rng.uniform(-0.9, 0.9, n)
-        elif (
-            self.kind == "apart"
-        ):  # from each other, from 0 and from the whole and half numbers: no kink, no tie is near
-            grid = np.array([k + o for k in range(-n, n + 1) for o in (-0.37, -0.21, 0.17, 0.41)]) * min(1, 8 / (n + 1))
-            grid = grid[np.abs(grid * 2 - np.round(grid * 2)) > 0.12]
-            array = rng.choice(grid, n, replace=False)
-        else:
-            array = rng.standard_normal(n)
-        return np.asarray(array, np.float64).reshape(self.shape).round(12)
-
-    def reshaped(self, shape: tuple[int, ...]) -> Maker:
-        return Maker(self.kind, shape, self.low, self.high, self.grad)
-
-
-def N(*shape: int) -> Maker:
-    return Maker("normal", shape)
-
-
-def P(*shape: int) -> Maker:
-    return Maker("positive", shape)
-
-
-def U(*shape: int) -> Maker:
-    return Maker("unit", shape)
-
-
-def A(*shape: int) -> Maker:
-    return Maker("apart", shape)
-
-
-def Int(high: int, *shape: int, low: int = 0) -> Maker:
-    return Maker("int", shape, low, high)
-
-
-def B(*shape: int) -> Maker:
-    return Maker("bool", shape)
-
+from tinygrad_edu.op import Op
 
 NO = {"first": False, "second": False}
 
@@ -420,6 +334,86 @@ NORMS_AND_LOSSES = [
 ]
 
 
+def filled_by_copy(t: Any, x: Any, i: Any, y: Any) -> Any:
+    x = x.clone()
+    x.index_copy_(1, i, y)
+    x[:, i] = y * 2
+    return x
+
+
+def filled_by_sum(t: Any, x: Any, i: Any, y: Any) -> Any:
+    x = x.clone()
+    x.index_add_(0, i, y)
+    x.index_put_((i,), y, accumulate=True)
+    return x
+
+
+MORE = [
+    case("addcmul", lambda t, x, a, b: t.addcmul(x, a, b, value=0.5), N(3, 4), N(3, 4), N(4)),
+    case("addcdiv", lambda t, x, a, b: t.addcdiv(x, a, b, value=0.5), N(3, 4), N(3, 4), P(4)),
+    case("lerp", lambda t, x, y: t.lerp(x, y, 0.3), N(3, 4), N(3, 4)),
+    case("lerp-tensor", lambda t, x, y, w: t.lerp(x, y, w), N(3, 4), N(3, 4), U(3, 4)),
+    case(
+        "div-trunc-integers",
+        lambda t, x, y: t.div(x, y, rounding_mode="trunc"),
+        Int(20, 9, low=-20),
+        Int(6, 9, low=1),
+        **NO,
+    ),
+    *[
+        case(
+            f"bitwise_{name}",
+            lambda t, x, y, name=name: getattr(t, f"bitwise_{name}")(x, y),
+            Int(99, 3, 5),
+            Int(99, 5),
+            **NO,
+        )
+        for name in ("and", "or", "xor")
+    ],
+    case("bitwise_not", lambda t, x: ~x, Int(99, 3, 5, low=-99), **NO),
+    case("baddbmm", lambda t, c, a, b: t.baddbmm(c, a, b, alpha=0.5), N(2, 3, 5), N(2, 3, 4), N(2, 4, 5)),
+    case("outer", lambda t, a, b: t.outer(a, b), N(3), N(4)),
+    case("tile", lambda t, x: t.tile(x, (2, 3)), N(2, 3)),
+    case("repeat_interleave", lambda t, x: t.repeat_interleave(x, 2, dim=1), N(2, 3)),
+    case("unbind", lambda t, x: t.unbind(x, 1), N(2, 3)),
+    case("vstack", lambda t, x, y: t.vstack((x, y)), N(2, 3), N(3)),
+    case("hstack", lambda t, x, y: t.hstack((x, y)), N(2, 3), N(2, 1)),
+    case("meshgrid", lambda t, x, y: t.meshgrid(x, y, indexing="ij"), N(2), N(3)),
+    case("movedim", lambda t, x: t.movedim(x, 0, -1), N(2, 3, 4)),
+    case("masked_select", lambda t, x: t.masked_select(x, x.detach() > 0), A(3, 4)),
+    case("take", lambda t, x, i: t.take(x, i), N(3, 4), Int(12, 2, 3)),
+    case("scatter", lambda t, x, i, y: t.scatter(x, 1, i, y), N(3, 8), DISTINCT(8, 3, 4), N(3, 4)),
+    case("scatter_add", lambda t, x, i, y: t.scatter_add(x, 1, i, y), N(3, 4), Int(4, 3, 6), N(3, 6)),
+    case("index_add", lambda t, x, i, y: t.index_add(x, 1, i, y), N(3, 4), Int(4, 6), N(3, 6)),
+    case("index_copy", lambda t, x, i, y: t.index_copy(x, 1, i, y), N(3, 8), DISTINCT(8, 4), N(3, 4)),
+    case("index_fill", lambda t, x, i: t.index_fill(x, 1, i, 0.5), N(3, 4), Int(4, 2)),
+    case(
+        "index_put",
+        lambda t, x, i, j, y: t.index_put(x, (i, j), y, accumulate=True),
+        N(3, 4),
+        Int(3, 6),
+        Int(4, 6),
+        N(6),
+    ),
+    case("index_copy_", filled_by_copy, N(3, 8), DISTINCT(8, 4), N(3, 4), first=False, second=False),
+    case("index_add_", filled_by_sum, N(3, 4), Int(3, 6), N(6, 4), first=False, second=False),
+    case("kthvalue", lambda t, x: tuple(t.kthvalue(x, 2, dim=0)), A(5, 3)),
+    case("msort", lambda t, x: t.msort(x), A(5, 3)),
+    case("nonzero", lambda t, x: t.nonzero(x), Int(2, 3, 5), **NO),
+    case("in-place", lambda t, x: x.clone().mul_(2.0).add_(x), N(3, 4)),
+]
+
+
+def masked_product(t: Any, g: Any, w: Any, y: Any) -> Any:
+    """What a tape makes of matmul and relu_grad, which otherwise only replay calls."""
+    return Op.registry["linear_grad_input_relu"].apply(g, w, t.relu(y.detach()))
+
+
+FUSED = [
+    case("linear_grad_input_relu", masked_product, N(3, 5), N(5, 4), A(3, 4), torch=False, first=False, second=False)
+]
+
+
 def dropout(t: Any, x: Any) -> Any:
     t.manual_seed(3)
     return F(t).dropout(x, 0.4)
@@ -427,15 +421,17 @@ def dropout(t: Any, x: Any) -> Any:
 
 RANDOM = [case("dropout", dropout, N(5, 7), torch=False)]
 
-CASES = [*ELEMENTWISE, *ACTIVATIONS, *REDUCTIONS, *PRODUCTS, *MOVES, *INDEXING, *NORMS_AND_LOSSES, *RANDOM]
+CASES = [
+    *ELEMENTWISE,
+    *ACTIVATIONS,
+    *REDUCTIONS,
+    *PRODUCTS,
+    *MOVES,
+    *INDEXING,
+    *NORMS_AND_LOSSES,
+    *MORE,
+    *FUSED,
+    *RANDOM,
+]
 
 assert len({c.name for c in CASES}) == len(CASES), "two cases have one name"
-
-
-def tensors(arrays: list[Array], dtype: Any = tg.float64, grad: bool = True) -> list[tg.Tensor]:
-    """The arrays as leaves; floating-point ones in `dtype` and requiring grad."""
-    return [tg.tensor(a, dtype=dtype, requires_grad=grad) if a.dtype.kind == "f" else tg.tensor(a) for a in arrays]
-
-
-def outputs(result: Any) -> list[Any]:
-    return list(result) if isinstance(result, (tuple, list)) else [result]
