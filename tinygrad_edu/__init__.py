@@ -52,6 +52,8 @@ from .ops.join import (
 )
 from .ops.matmul import addmm, baddbmm, bmm, dot, matmul, mm, mv, outer
 from .ops.move import clone
+from .ops.norm import log_softmax, softmax
+from .ops.norm import log_softmax, softmax
 from .ops.order import argsort, kthvalue, msort, sort, topk
 from .ops.random import (
     Generator, bernoulli, get_rng_state, initial_seed, manual_seed, normal, rand, rand_like, randint,
@@ -94,14 +96,14 @@ __all__ = [
     "greater_equal", "gt", "hstack", "index_add", "index_copy", "index_fill", "index_put", "index_select",
     "initial_seed", "int", "int32", "int64", "is_floating_point", "is_grad_enabled", "is_tensor", "isclose",
     "isfinite", "isinf", "isnan", "kthvalue", "le", "lerp", "less", "less_equal", "linspace", "log", "log1p",
-    "logical_and", "logical_not", "logical_or", "logical_xor", "logsumexp", "long", "lt", "manual_seed",
+    "log_softmax", "logical_and", "logical_not", "logical_or", "logical_xor", "logsumexp", "long", "lt", "manual_seed",
     "masked_fill", "masked_select", "matmul", "max", "maximum", "mean", "meshgrid", "min", "minimum", "mm",
     "moveaxis", "movedim", "msort", "mul", "multiply", "mv", "narrow", "ne", "neg", "negative", "no_grad",
     "nonzero", "norm", "normal", "not_equal", "numel", "ones", "ones_like", "outer", "permute", "pow", "prod",
     "promote_types", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like", "randperm", "ravel",
     "reciprocal", "relu", "remainder", "repeat_interleave", "replay", "reshape", "result_type", "roll", "round",
     "rsqrt", "scatter", "scatter_add", "seed", "select", "set_default_dtype", "set_grad_enabled",
-    "set_num_threads", "set_rng_state", "show_config", "sigmoid", "sign", "sin", "sort", "split", "sqrt",
+    "set_num_threads", "set_rng_state", "show_config", "sigmoid", "sign", "sin", "softmax", "sort", "split", "sqrt",
     "square", "squeeze", "stack", "std", "std_mean", "sub", "subtract", "sum", "swapaxes", "swapdims", "t",
     "take", "take_along_dim", "tan", "tanh", "tensor", "tile", "topk", "transpose", "tril", "triu",
     "true_divide", "trunc", "uint8", "unbind", "unflatten", "unsqueeze", "var", "var_mean", "vstack", "where",

@@ -20,6 +20,8 @@ from . import elementwise as e
 from . import gather as g
 from . import join as j
 from . import matmul as m
+from . import norm as n
+from . import norm as n
 from . import reduce as r
 from .common import Binary, Unary, as_tensor
 
@@ -192,7 +194,9 @@ class TensorMethods:
     sum, mean, prod, amax, amin, max, min = (r.sum, r.mean, r.prod, r.amax, r.amin, r.max, r.min)
     argmax, argmin, any, all, count_nonzero = (r.argmax, r.argmin, r.any, r.all, r.count_nonzero)
     var, std, norm, logsumexp, cumsum = r.var, r.std, r.norm, r.logsumexp, r.cumsum
+    softmax, log_softmax = n.softmax, n.log_softmax
     sum_to_size = r.sum_to_size
+    softmax, log_softmax = n.softmax, n.log_softmax
 
     # Products
 
