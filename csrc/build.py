@@ -31,7 +31,7 @@ FAMILIES = {
     "matmul": FLOATS,
     "norm": FLOATS,
     "loss": FLOATS,
-    "random": FLOATS,
+    "random": (*FLOATS, "i64"),
     "update": FLOATS,
     "batch": ("u8",),
 }

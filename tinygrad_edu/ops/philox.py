@@ -75,8 +75,7 @@ class RandomOp(Op):
         """Without the shape, which is the output's."""
         values = [v for name, v in spec.attrs.items() if name not in ("shape", "dtype")]
         ints = [v for v in values if isinstance(v, int)]
-        wrapped = [(v + 2**63) % 2**64 - 2**63 for v in ints]  # 2^63 is a bound of int64, not a value
-        return [spec.layout, *spec.inputs], wrapped, [v for v in values if isinstance(v, float)]
+        return [spec.layout, *spec.inputs], ints, [v for v in values if isinstance(v, float)]
 
 
 def _shape(key: Layout, shape: tuple[int, ...], **_: Any) -> tuple[int, ...]:
@@ -86,7 +85,7 @@ def _shape(key: Layout, shape: tuple[int, ...], **_: Any) -> tuple[int, ...]:
 
 
 @RandomOp
-def random_uniform(out, key, *, shape, low, high, dtype):  # type: ignore[no-untyped-def]
+def random_uniform(out, key, *, shape, low, high, dtype):
     """low + u (high - low) with u in [0, 1): multiples of 2^-24 in float32, of 2^-53 in float64."""
     real = out.dtype.type
     if dtype is dtypes.float32:
@@ -97,7 +96,7 @@ def random_uniform(out, key, *, shape, low, high, dtype):  # type: ignore[no-unt
 
 
 @RandomOp
-def random_normal(out, key, *, shape, mean, std, dtype):  # type: ignore[no-untyped-def]
+def random_normal(out, key, *, shape, mean, std, dtype):
     """mean + std z with z from a standard normal distribution, by Box and Muller's method (Annals of Mathematical
     Statistics 29, 1958), computed in double: two numbers of 32 or 53 bits become two normal ones."""
     if dtype is dtypes.float32:
@@ -135,7 +134,7 @@ def _polynomial(coefficients: list[float], x: Any) -> Any:
 
 
 def log_of_unit(u: Any) -> Any:
-    """log(u), 0 < u <= 1, by exactly rounded operations: u = m 2^e, m about 1, and log m = 2 atanh((m - 1) / (m + 1))."""
+    """log(u), 0 < u <= 1, by exactly rounded operations: u = m 2^e, m about 1, log m = 2 atanh((m - 1) / (m + 1))."""
     m, e = np.frexp(u)
     small = m * 2.0 < SQRT_2
     m, e = np.where(small, m * 2.0, m), np.where(small, e - 1, e)
@@ -150,7 +149,7 @@ def sin_cos_of_quarter(turn: Any) -> tuple[Any, Any]:
     return t + t * _polynomial(SIN_SERIES, s), 1.0 + _polynomial(COS_SERIES, s)
 
 
-def _random_integers(out, key, *, shape, low, high):  # type: ignore[no-untyped-def]
+def _random_integers(out, key, *, shape, low, high):
     """low + w mod (high - low) of 64-bit words w: uniform but for the range's share of 2^64."""
     span = np.uint64(high - low)
     out[...] = (words64(key, out.size) % span + np.uint64(low & (2**64 - 1))).view(np.int64).reshape(shape)
@@ -160,7 +159,7 @@ _random_integers.__name__ = "random_integers"
 random_integers = RandomOp(_random_integers, dtypes.int64)
 
 
-def _random_permutation(out, key, *, shape):  # type: ignore[no-untyped-def]
+def _random_permutation(out, key, *, shape):
     """The order that sorts n random numbers of 64 bits (equal ones as they come)."""
     out[...] = np.argsort(words64(key, out.size), kind="stable")
 
@@ -181,7 +180,7 @@ class TakeKey(Op):
         return out
 
 
-def _take_key(out, state):  # type: ignore[no-untyped-def]
+def _take_key(out, state):
     out[...] = state
     state[1] += 1
 
@@ -217,7 +216,7 @@ def scale(p: float) -> float:
     return 1 / (1 - p) if p < 1 else 0.0
 
 
-def _dropout(out, input, key, *, p):  # type: ignore[no-untyped-def]
+def _dropout(out, input, key, *, p):
     keep = words16(key, out.size).reshape(out.shape) >= threshold(p)
     np.copyto(out, np.where(keep, input * out.dtype.type(scale(p)), 0))
 

@@ -181,7 +181,7 @@ def randint(
     low, high = int(low), int(high)
     if low >= high:
         raise RuntimeError(f"randint: expected low < high, got low={low} and high={high}")
-    if low < -(2**63) or high > 2**63:
+    if low < -(2**63) or high >= 2**63:
         raise RuntimeError(f"randint: low={low} or high={high} lies outside int64")
     x = random_integers.apply(_key(generator), shape=shape_args((size,)), low=low, high=high)
     return _finished(x if dtype is None else x.to(dtype), requires_grad, device)
@@ -262,7 +262,9 @@ def normal(
         return _normal(shape_args((size,)), mean, std, get_default_dtype(), "normal", generator)
     if isinstance(std, Tensor) and not modes.recording and (std.array() < 0).any():
         raise RuntimeError("normal: expected std >= 0 everywhere")
-    shaped = (mean + std).detach()
+    shaped = mean + std
+    assert isinstance(shaped, Tensor)
+    shaped = shaped.detach()
     return randn(shaped.shape, generator=generator, dtype=shaped.dtype) * std + mean
 
 

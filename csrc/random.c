@@ -1,0 +1,285 @@
+/* random.c: Philox4x32-10 and what is made of its bits, the same numbers as ops/philox.py to the last bit.
+ *
+ * Random bits come in groups: 16 counters, a lane each, give 4 words of 32 bits each. An element's place in the output
+ * says which group, word and lane it gets, so any thread can make any part. Every operation is one that IEEE 754 rounds
+ * exactly, and the build forbids FMA. Sources: ops/philox.py. Left out on purpose: inputs that are not contiguous.
+ * Read next: ops/philox.py. */
+#include "loops.h"
+
+#define LANES 16
+#define GROUPS 64 /* in a unit: 5 to 20 us */
+
+typedef uint32_t words[4][LANES];
+
+/* Group number `group` of a stream. key: seed, stream. */
+static inline void philox(words w, const tg_array *key, int64_t group) {
+    const uint64_t seed = ((const uint64_t *)key->data)[0], stream = ((const uint64_t *)key->data)[1];
+    for (int l = 0; l < LANES; l++) {
+        uint64_t block = (uint64_t)group * LANES + (uint64_t)l;
+        w[0][l] = (uint32_t)block, w[1][l] = (uint32_t)(block >> 32);
+        w[2][l] = (uint32_t)stream, w[3][l] = (uint32_t)(stream >> 32);
+    }
+    uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
+    for (int round = 0; round < 10; round++) {
+#pragma omp simd
+        for (int l = 0; l < LANES; l++) {
+            uint64_t p0 = (uint64_t)w[0][l] * 0xD2511F53u, p1 = (uint64_t)w[2][l] * 0xCD9E8D57u;
+            w[0][l] = (uint32_t)(p1 >> 32) ^ w[1][l] ^ k0;
+            w[2][l] = (uint32_t)(p0 >> 32) ^ w[3][l] ^ k1;
+            w[1][l] = (uint32_t)p1;
+            w[3][l] = (uint32_t)p0;
+        }
+        k0 += 0x9E3779B9u, k1 += 0xBB67AE85u;
+    }
+}
+
+/* A word of 64 bits: low half, high half. */
+static inline uint64_t joined(uint32_t low, uint32_t high) { return low | (uint64_t)high << 32; }
+
+/* Elements are cut into `size` a group; a group beyond the end is made whole and cut off. */
+static int groups_prepare(tg_node *node, int64_t size) {
+    int64_t n = count_of(&node->args[0]);
+    for (int a = 0; a < node->n_args; a++)
+        if (!is_contiguous(&node->args[a])) return 1;
+    node->phases = n > 0;
+    node->units[0] = divide_up(n, size * GROUPS);
+    return 0;
+}
+
+#define FOR_GROUPS(size)                                                                         \
+    const int64_t n = count_of(&node->args[0]), last_ = TG_MIN(hi * GROUPS, divide_up(n, size)); \
+    for (int64_t group = lo * GROUPS; group < last_; group++)
+
+/* Where a group goes to: its place in the output, or `spare` where it does not fit. */
+static inline char *place(const tg_node *node, int64_t n, int64_t group, int64_t size, int64_t item, char *spare) {
+    return (group + 1) * size <= n ? node->args[0].data + group * size * item : spare;
+}
+
+static inline void finish(const tg_node *node, int64_t n, int64_t group, int64_t size, int64_t item, const char *made) {
+    char *start = node->args[0].data + group * size * item;
+    if (made != start) memcpy(start, made, (size_t)((n - group * size) * item));
+}
+
+#if TG_FLOATING
+/* low + u (high - low), u a multiple of 2^-24 or 2^-53 in [0, 1); args out, key; floats low, high. */
+#define UNIFORMS (TG_TYPE_IS == 1 ? 4 * LANES : 2 * LANES)
+
+static int random_uniform_prepare(tg_node *node) { return groups_prepare(node, UNIFORMS); }
+
+static void random_uniform_run(const tg_node *node, int phase, int64_t lo, int64_t hi, char *own) {
+    (void)phase, (void)own;
+    const real low = (real)node->floats[0], width = (real)(node->floats[1] - node->floats[0]);
+    real spare[UNIFORMS];
+    FOR_GROUPS(UNIFORMS) {
+        words w;
+        philox(w, &node->args[1], group);
+        real *x = (real *)place(node, n, group, UNIFORMS, sizeof(real), (char *)spare);
+#if TG_TYPE_IS == 1
+        for (int j = 0; j < 4; j++)
+            for (int l = 0; l < LANES; l++) x[j * LANES + l] = (float)(int32_t)(w[j][l] >> 8) * 0x1p-24f * width + low;
+#else
+        for (int j = 0; j < 2; j++)
+            for (int l = 0; l < LANES; l++)
+                x[j * LANES + l] =
+                    (double)(int64_t)(joined(w[2 * j][l], w[2 * j + 1][l]) >> 11) * 0x1p-53 * width + low;
+#endif
+        finish(node, n, group, UNIFORMS, sizeof(real), (char *)x);
+    }
+}
+
+/* x (c[0] + x (c[1] + ...)) */
+static inline double polynomial(const double *c, int n, double x) {
+    double y = c[n - 1] * x;
+    for (int i = n - 2; i >= 0; i--) y = (y + c[i]) * x;
+    return y;
+}
+
+/* log(u) for 0 < u <= 1: u = m 2^e with m about 1, log m = 2 atanh((m - 1) / (m + 1)). */
+static inline double log_of_unit(double u) {
+    static const double series[] = {1.0 / 3,  1.0 / 5,  1.0 / 7,  1.0 / 9,  1.0 / 11,
+                                    1.0 / 13, 1.0 / 15, 1.0 / 17, 1.0 / 19, 1.0 / 21};
+    uint64_t bits;
+    memcpy(&bits, &u, sizeof bits);
+    double e = (double)((int64_t)(bits >> 52) - 1023), m;
+    bits = (bits & 0xFFFFFFFFFFFFFu) | 0x3FF0000000000000u;
+    memcpy(&m, &bits, sizeof m);
+    int large = m >= 1.4142135623730951;
+    m = large ? m * 0.5 : m;
+    e = large ? e + 1 : e;
+    double s = (m - 1) / (m + 1);
+    return e * 0.6931471805599453 + (s + s * polynomial(series, 10, s * s)) * 2;
+}
+
+/* Two normal numbers of one radius in (0, 1] and an angle: `turn` quarter turns and two bits that say which quarter. */
+static inline void normal_pair(double radius, double turn, int top, double mean, double std, real *x, real *y) {
+    static const double sine_series[] = {
+        -1.0 / 6,        1.0 / 120,        -1.0 / 5040,          1.0 / 362880,
+        -1.0 / 39916800, 1.0 / 6227020800, -1.0 / 1307674368000, 1.0 / 355687428096000};
+    static const double cosine_series[] = {-1.0 / 2,
+                                           1.0 / 24,
+                                           -1.0 / 720,
+                                           1.0 / 40320,
+                                           -1.0 / 3628800,
+                                           1.0 / 479001600,
+                                           -1.0 / 87178291200,
+                                           1.0 / 20922789888000,
+                                           -1.0 / 6402373705728000};
+    double r = sqrt(log_of_unit(radius) * -2), t = turn * 1.5707963267948966, s = t * t;
+    double sine = t + t * polynomial(sine_series, 8, s), cosine = 1 + polynomial(cosine_series, 9, s);
+    r = top & 2 ? -r : r;
+    *x = (real)(r * (top & 1 ? sine : cosine) * std + mean);
+    *y = (real)(r * (top & 1 ? cosine : sine) * std + mean);
+}
+
+/* mean + std z, z normal by Box and Muller's method; args out, key; floats mean, std. */
+static int random_normal_prepare(tg_node *node) { return groups_prepare(node, UNIFORMS); }
+
+static void random_normal_run(const tg_node *node, int phase, int64_t lo, int64_t hi, char *own) {
+    (void)phase, (void)own;
+    const double mean = node->floats[0], std = node->floats[1];
+    real spare[UNIFORMS];
+    FOR_GROUPS(UNIFORMS) {
+        words w;
+        philox(w, &node->args[1], group);
+        real *x = (real *)place(node, n, group, UNIFORMS, sizeof(real), (char *)spare);
+#if TG_TYPE_IS == 1
+        for (int j = 0; j < 2; j++, x += 2 * LANES)
+#pragma omp simd
+            for (int l = 0; l < LANES; l++) {
+                double u = ((double)w[2 * j][l] + 1) * 0x1p-32;
+                double turn = (double)(int32_t)(w[2 * j + 1][l] & 0x3FFFFFFF) * 0x1p-30 - 0.5;
+                normal_pair(u, turn, (int)(w[2 * j + 1][l] >> 30), mean, std, &x[l], &x[LANES + l]);
+            }
+        x -= UNIFORMS;
+#else
+#pragma omp simd
+        for (int l = 0; l < LANES; l++) {
+            uint64_t radius = joined(w[0][l], w[1][l]), angle = joined(w[2][l], w[3][l]);
+            double u = (double)(int64_t)((radius >> 11) + 1) * 0x1p-53;
+            double turn = (double)(int64_t)((angle >> 11) & 0x7FFFFFFFFFFFFu) * 0x1p-51 - 0.5;
+            normal_pair(u, turn, (int)(angle >> 62), mean, std, &x[l], &x[LANES + l]);
+        }
+#endif
+        finish(node, n, group, UNIFORMS, sizeof(real), (char *)x);
+    }
+}
+
+/* x scale where 16 random bits are at least the threshold, else 0; args out, x, key; ints threshold, floats scale. */
+#define BITS16 (8 * LANES)
+
+static int dropout_prepare(tg_node *node) { return groups_prepare(node, BITS16); }
+
+static void dropout_run(const tg_node *node, int phase, int64_t lo, int64_t hi, char *own) {
+    (void)phase, (void)own;
+    const int32_t threshold = (int32_t)node->ints[0];
+    const real scale = (real)node->floats[0];
+    real spare[BITS16], end[BITS16];
+    FOR_GROUPS(BITS16) {
+        words w;
+        philox(w, &node->args[2], group);
+        real *restrict y = (real *)place(node, n, group, BITS16, sizeof(real), (char *)spare);
+        const real *restrict x = (const real *)node->args[1].data + group * BITS16;
+        if (y == spare) x = memcpy(end, x, (size_t)(n - group * BITS16) * sizeof(real));
+        for (int j = 0; j < 4; j++, x += 2 * LANES, y += 2 * LANES) {
+#pragma omp simd
+            for (int l = 0; l < LANES; l++) y[l] = (int32_t)(w[j][l] & 0xFFFF) >= threshold ? x[l] * scale : 0;
+#pragma omp simd
+            for (int l = 0; l < LANES; l++)
+                y[LANES + l] = (int32_t)(w[j][l] >> 16) >= threshold ? x[LANES + l] * scale : 0;
+        }
+        finish(node, n, group, BITS16, sizeof(real), (char *)(y - BITS16));
+    }
+}
+
+TG_TABLE(random) = {
+    {"random_uniform", random_uniform_prepare, random_uniform_run},
+    {"random_normal", random_normal_prepare, random_normal_run},
+    {"dropout", dropout_prepare, dropout_run},
+    {0},
+};
+
+#else /* int64 */
+
+/* out = state; the state's stream goes on by one. args out, state: int64 (seed, stream). */
+static int take_key_prepare(tg_node *node) {
+    node->phases = 1;
+    node->units[0] = 1;
+    return 0;
+}
+
+static void take_key_run(const tg_node *node, int phase, int64_t lo, int64_t hi, char *own) {
+    (void)phase, (void)lo, (void)hi, (void)own;
+    int64_t *out = (int64_t *)node->args[0].data, *state = (int64_t *)node->args[1].data;
+    int64_t stride = node->args[1].stride[0];
+    out[0] = state[0];
+    out[1] = state[stride]++;
+}
+
+#define BITS64 (2 * LANES)
+
+static inline void words64(uint64_t *x, const tg_array *key, int64_t group) {
+    words w;
+    philox(w, key, group);
+    for (int j = 0; j < 2; j++)
+        for (int l = 0; l < LANES; l++) x[j * LANES + l] = joined(w[2 * j][l], w[2 * j + 1][l]);
+}
+
+/* low + word mod (high - low); args out, key; ints low, high. */
+static int random_integers_prepare(tg_node *node) { return groups_prepare(node, BITS64); }
+
+static void random_integers_run(const tg_node *node, int phase, int64_t lo, int64_t hi, char *own) {
+    (void)phase, (void)own;
+    const uint64_t low = (uint64_t)node->ints[0], span = (uint64_t)node->ints[1] - low;
+    uint64_t spare[BITS64];
+    FOR_GROUPS(BITS64) {
+        uint64_t *x = (uint64_t *)place(node, n, group, BITS64, 8, (char *)spare);
+        words64(x, &node->args[1], group);
+        for (int i = 0; i < BITS64; i++) x[i] = x[i] % span + low;
+        finish(node, n, group, BITS64, 8, (char *)x);
+    }
+}
+
+/* np.argsort(words, kind="stable"): the order that sorts n random words; args out, key. The words are even, so putting
+ * them into about n buckets by their top bits leaves neighbours to swap only. aux: the words twice, the buckets. */
+static int random_permutation_prepare(tg_node *node) {
+    int64_t n = node->args[0].shape[0], bits = 1;
+    while (bits < 24 && INT64_C(1) << bits < n) bits++;
+    node->plan[0] = bits;
+    node->phases = n > 0;
+    node->units[0] = 1;
+    node->aux_bytes = 8 * (divide_up(n, BITS64) * BITS64 + n + (INT64_C(1) << bits));
+    return 0;
+}
+
+static void random_permutation_run(const tg_node *node, int phase, int64_t lo, int64_t hi, char *own) {
+    (void)phase, (void)lo, (void)hi, (void)own;
+    const int64_t n = node->args[0].shape[0], padded = divide_up(n, BITS64) * BITS64, shift = 64 - node->plan[0];
+    uint64_t *word = (uint64_t *)node->aux, *sorted = word + padded;
+    int64_t *bucket = (int64_t *)(sorted + n), *order = (int64_t *)node->args[0].data, start = 0;
+    for (int64_t g = 0; g < padded / BITS64; g++) words64(word + g * BITS64, &node->args[1], g);
+    memset(bucket, 0, sizeof *bucket << node->plan[0]);
+    for (int64_t i = 0; i < n; i++) bucket[word[i] >> shift]++;
+    for (int64_t b = 0; b < INT64_C(1) << node->plan[0]; b++) {
+        int64_t count = bucket[b];
+        bucket[b] = start;
+        start += count;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        int64_t at = bucket[word[i] >> shift]++;
+        sorted[at] = word[i], order[at] = i;
+    }
+    for (int64_t i = 1; i < n; i++) {
+        uint64_t x = sorted[i];
+        int64_t index = order[i], j = i;
+        for (; j > 0 && sorted[j - 1] > x; j--) sorted[j] = sorted[j - 1], order[j] = order[j - 1];
+        sorted[j] = x, order[j] = index;
+    }
+}
+
+TG_TABLE(random) = {
+    {"take_key", take_key_prepare, take_key_run},
+    {"random_integers", random_integers_prepare, random_integers_run},
+    {"random_permutation", random_permutation_prepare, random_permutation_run},
+    {0},
+};
+#endif
