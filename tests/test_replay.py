@@ -671,3 +671,18 @@ def test_checked_mode_gives_the_same_bits():
     net, opt = setup("dropout", "adam")
     step = tg.replay(training_step(net, opt), checked=True)
     assert [step(x, y).item() for x, y in batches(10)] == expected
+
+
+def test_a_result_fed_back_as_an_argument():
+    def advance(state, x):
+        changed = state * 0.5
+        following = changed + x
+        return following, (state * following).sum()  # reads the argument after the result is there
+
+    step = tg.replay(advance)
+    state, expected = tg.ones(3, 4), tg.ones(3, 4)
+    for k in range(5):
+        x = tg.full((3, 4), float(k))
+        state, product = step(state, x)
+        expected, expected_product = advance(expected, x)
+        assert tg.equal(state, expected) and tg.equal(product, expected_product)

@@ -71,6 +71,7 @@ class Tape:
         self.structure = modes.structure[0]
         self.arena_bytes = self._place(n_slots)
         self.changed = self._changed_storages()
+        self.kept = {o.buffer.storage for step in steps for o in step.operands if o.buffer.kept}
         self.changed_slots = {o.buffer.slot for step in steps for o in step.written() if o.buffer.slot is not None}
         self.program = backends.program(steps)
         self.bound = [0] * n_slots  # addresses of the arguments of the last call
@@ -135,8 +136,8 @@ class Tape:
                 if leaf is not None and leaf.storage is not storage:
                     raise RuntimeError(_replaced(f"the data of a leaf of shape {leaf.layout.shape}"))
             self.structure = modes.structure[0]
-        for value, recorded in self.guards:
-            if value() != recorded:
+        for value, expected in self.guards:
+            if value() != expected:
                 return False
         return all(tensor._grad is grad for tensor, grad in self.grads_before)
 
@@ -145,6 +146,8 @@ class Tape:
         for refresh in self.refreshers:
             refresh()
         for k, argument in enumerate(arguments):
+            if argument.storage in self.kept:  # a result of the last call, which this one overwrites while it reads
+                argument = arguments[k] = argument.clone()
             if argument.address != self.bound[k]:
                 self._bind(k, argument)
         if self.checked:
