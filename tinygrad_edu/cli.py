@@ -92,6 +92,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     command = {"run": run_command, "demo": demo_command, "list": list_command}[args.command]
     try:
         command(args)
+    except BrokenPipeError:  # who read the output, such as `head`, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (DatasetError, RuntimeError, ValueError, OSError, MemoryError) as error:
         if "trace" in os.environ.get("TG_DEBUG", ""):
             raise

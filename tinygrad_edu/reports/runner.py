@@ -120,8 +120,10 @@ def carry_out(run: Run, options: Options, data: tuple[ImageDataset, ImageDataset
 
 
 def table(result: Result) -> str:
-    """The run's figures beside the report's."""
+    """The run's figures beside the report's; on other data than the report's they stand alone."""
     run, options, first, last = result.run, result.options, result.history[0], result.history[-1]
+    same = result.data == "FashionMNIST"
+    whole = same and last["epoch"] == run.epochs
     lr = learning_rate(run, options)
     per = "sum" if options.mode == "as-reported" else "mean"
     lines = [
@@ -130,12 +132,11 @@ def table(result: Result) -> str:
         f"{'':28}{'this run':>12}{'the report':>12}",
     ]
     rows: list[tuple[str, float, float | None, str]] = [
-        ("test accuracy, epoch 1 (%)", first["test_accuracy"], run.first_accuracy, ".2f")
+        ("test accuracy, epoch 1 (%)", first["test_accuracy"], run.first_accuracy if same else None, ".2f")
     ]
     if last["epoch"] != 1:
-        theirs = run.accuracy if last["epoch"] == run.epochs else None
+        theirs = run.accuracy if whole else None
         rows.append((f"test accuracy, epoch {last['epoch']} (%)", last["test_accuracy"], theirs, ".2f"))
-    whole = last["epoch"] == run.epochs
     rows.append((f"test loss, epoch {last['epoch']}", last["test_loss"], run.loss if whole else None, ".3f"))
     rows.append(("training with metrics (s)", last["seconds"], run.seconds if whole else None, ".1f"))
     for label, ours, reported, form in rows:
