@@ -174,6 +174,7 @@ def list_command(args: argparse.Namespace) -> None:
     """tinygrad-edu list"""
     from .reports import RUNS
 
+    print("As reported: test accuracy (%) after epochs 1 and 30, test loss, and the time of 30 epochs.")
     print(
         f"{'run':14} {'architecture':29} {'batch':>5} {'lr':>6} {'epoch 1':>8} {'epoch 30':>8} {'loss':>7} {'time':>6}"
     )
