@@ -155,7 +155,7 @@ def gelu(out, input, *, tanh):
     if tanh:
         np.multiply(input * 0.5, 1 + np.tanh(TANH_SCALE * (input + TANH_CUBE * input**3)), out=out)
     else:
-        np.multiply(input * 0.5, 1 + _erf(input * SQRT_HALF).astype(out.dtype), out=out)
+        np.multiply(input * 0.5, 1 + np.asarray(_erf(input * SQRT_HALF), out.dtype), out=out)
 
 
 @op(broadcasting("gelu_grad"))
@@ -165,7 +165,7 @@ def gelu_grad(out, grad, input, *, tanh):
         slope = TANH_SCALE * (1 + 3 * TANH_CUBE * input**2)  # of tanh's argument
         np.multiply(grad, 0.5 * (1 + t) + 0.5 * input * (1 - t * t) * slope, out=out)
     else:
-        below = 0.5 * (1 + _erf(input * SQRT_HALF).astype(out.dtype))
+        below = 0.5 * (1 + np.asarray(_erf(input * SQRT_HALF), out.dtype))
         np.multiply(grad, below + input * (DENSITY_AT_0 * np.exp(-0.5 * input**2)), out=out)
 
 
