@@ -14,6 +14,7 @@ from typing import Any
 from makers import DISTINCT, A, B, Case, Int, Maker, N, P, U
 
 from tinygrad_edu.op import Op
+from tinygrad_edu.ops import batch
 
 NO = {"first": False, "second": False}
 
@@ -409,8 +410,13 @@ def masked_product(t: Any, g: Any, w: Any, y: Any) -> Any:
     return Op.registry["linear_grad_input_relu"].apply(g, w, t.relu(y.detach()))
 
 
+def batch_of_images(t: Any, images: Any, rows: Any) -> Any:
+    return batch.assemble(images.to(t.uint8), rows, mean=(0.5, 0.2), std=(0.3, 2.0))
+
+
 FUSED = [
-    case("linear_grad_input_relu", masked_product, N(3, 5), N(5, 4), A(3, 4), torch=False, first=False, second=False)
+    case("assemble", batch_of_images, Int(256, 9, 2, 5), Int(9, 4), torch=False, **NO),
+    case("linear_grad_input_relu", masked_product, N(3, 5), N(5, 4), A(3, 4), torch=False, first=False, second=False),
 ]
 
 

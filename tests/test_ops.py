@@ -3,17 +3,22 @@
 Read next: cases.py.
 """
 
+import importlib
+import pkgutil
+
 import numpy as np
 import pytest
 from cases import CASES
 from makers import Case, outputs, tensors
 
 import tinygrad_edu as tg
-import tinygrad_edu.optim  # for its ops to be registered
-from tinygrad_edu import autograd, backends
+from tinygrad_edu import autograd, backends, ops
 from tinygrad_edu.autograd import gradcheck, gradgradcheck
 from tinygrad_edu.modes import Watcher, modes
 from tinygrad_edu.op import Op
+
+for module in pkgutil.iter_modules(ops.__path__):  # some are imported only when used: their ops count as well
+    importlib.import_module(f"{ops.__name__}.{module.name}")
 
 by_name = pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
 # Numba compiles for every signature, so it is only held against the references, in float64 and float32.
