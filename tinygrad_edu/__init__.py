@@ -29,8 +29,9 @@ from .modes import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from .ops import methods  # noqa: F401  (gives Tensor its methods)
 from .ops.activation import relu, sigmoid, tanh
 from .ops.compare import (
-    allclose, bitwise_and, bitwise_not, bitwise_or, bitwise_xor, clamp, eq, equal, ge, gt, isclose, isfinite,
-    isinf, isnan, le, logical_and, logical_not, logical_or, logical_xor, lt, maximum, minimum, ne, where,
+    allclose, bitwise_and, bitwise_not, bitwise_or, bitwise_xor, clamp, clamp_max, clamp_min, eq, equal, ge, gt,
+    isclose, isfinite, isinf, isnan, le, logical_and, logical_not, logical_or, logical_xor, lt, maximum,
+    minimum, ne, where,
 )
 from .ops.create import (
     arange, as_tensor, empty, empty_like, eye, from_numpy, full, full_like, linspace, ones, ones_like, tensor,
@@ -52,8 +53,7 @@ from .ops.join import (
 )
 from .ops.matmul import addmm, baddbmm, bmm, dot, matmul, mm, mv, outer
 from .ops.move import clone
-from .ops.norm import log_softmax, softmax
-from .ops.norm import log_softmax, softmax
+from .ops.norm import layer_norm, log_softmax, softmax
 from .ops.order import argsort, kthvalue, msort, sort, topk
 from .ops.random import (
     Generator, bernoulli, get_rng_state, initial_seed, manual_seed, normal, rand, rand_like, randint,
@@ -88,26 +88,27 @@ __all__ = [
     "Generator", "Size", "Tensor", "abs", "absolute", "add", "addcdiv", "addcmul", "addmm", "all", "allclose",
     "amax", "amin", "any", "arange", "argmax", "argmin", "argsort", "argwhere", "as_tensor", "autograd",
     "backends", "baddbmm", "bernoulli", "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "bmm",
-    "bool", "bool_", "broadcast_tensors", "broadcast_to", "cat", "ceil", "chunk", "clamp", "clip", "clone",
-    "concat", "concatenate", "config", "cos", "count_nonzero", "cumsum", "device", "diagonal", "div", "divide",
-    "dot", "double", "dtype", "einsum", "empty", "empty_like", "enable_grad", "eq", "equal", "erf", "exp",
-    "expm1", "eye", "flatten", "flip", "float", "float32", "float64", "floor", "floor_divide", "from_numpy",
-    "full", "full_like", "gather", "ge", "get_default_dtype", "get_num_threads", "get_rng_state", "greater",
-    "greater_equal", "gt", "hstack", "index_add", "index_copy", "index_fill", "index_put", "index_select",
-    "initial_seed", "int", "int32", "int64", "is_floating_point", "is_grad_enabled", "is_tensor", "isclose",
-    "isfinite", "isinf", "isnan", "kthvalue", "le", "lerp", "less", "less_equal", "linspace", "log", "log1p",
-    "log_softmax", "logical_and", "logical_not", "logical_or", "logical_xor", "logsumexp", "long", "lt", "manual_seed",
-    "masked_fill", "masked_select", "matmul", "max", "maximum", "mean", "meshgrid", "min", "minimum", "mm",
-    "moveaxis", "movedim", "msort", "mul", "multiply", "mv", "narrow", "ne", "neg", "negative", "no_grad",
-    "nonzero", "norm", "normal", "not_equal", "numel", "ones", "ones_like", "outer", "permute", "pow", "prod",
-    "promote_types", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like", "randperm", "ravel",
-    "reciprocal", "relu", "remainder", "repeat_interleave", "replay", "reshape", "result_type", "roll", "round",
-    "rsqrt", "scatter", "scatter_add", "seed", "select", "set_default_dtype", "set_grad_enabled",
-    "set_num_threads", "set_rng_state", "show_config", "sigmoid", "sign", "sin", "softmax", "sort", "split", "sqrt",
-    "square", "squeeze", "stack", "std", "std_mean", "sub", "subtract", "sum", "swapaxes", "swapdims", "t",
-    "take", "take_along_dim", "tan", "tanh", "tensor", "tile", "topk", "transpose", "tril", "triu",
-    "true_divide", "trunc", "uint8", "unbind", "unflatten", "unsqueeze", "var", "var_mean", "vstack", "where",
-    "zeros", "zeros_like",
+    "bool", "bool_", "broadcast_tensors", "broadcast_to", "cat", "ceil", "chunk", "clamp", "clamp_max",
+    "clamp_min", "clip", "clone", "concat", "concatenate", "config", "cos", "count_nonzero", "cumsum", "device",
+    "diagonal", "div", "divide", "dot", "double", "dtype", "einsum", "empty", "empty_like", "enable_grad", "eq",
+    "equal", "erf", "exp", "expm1", "eye", "flatten", "flip", "float", "float32", "float64", "floor",
+    "floor_divide", "from_numpy", "full", "full_like", "gather", "ge", "get_default_dtype", "get_num_threads",
+    "get_rng_state", "greater", "greater_equal", "gt", "hstack", "index_add", "index_copy", "index_fill",
+    "index_put", "index_select", "initial_seed", "int", "int32", "int64", "is_floating_point",
+    "is_grad_enabled", "is_tensor", "isclose", "isfinite", "isinf", "isnan", "kthvalue", "layer_norm", "le",
+    "lerp", "less", "less_equal", "linspace", "log", "log1p", "log_softmax", "logical_and", "logical_not",
+    "logical_or", "logical_xor", "logsumexp", "long", "lt", "manual_seed", "masked_fill", "masked_select",
+    "matmul", "max", "maximum", "mean", "meshgrid", "min", "minimum", "mm", "moveaxis", "movedim", "msort",
+    "mul", "multiply", "mv", "narrow", "ne", "neg", "negative", "no_grad", "nonzero", "norm", "normal",
+    "not_equal", "numel", "ones", "ones_like", "outer", "permute", "pow", "prod", "promote_types", "rand",
+    "rand_like", "randint", "randint_like", "randn", "randn_like", "randperm", "ravel", "reciprocal", "relu",
+    "remainder", "repeat_interleave", "replay", "reshape", "result_type", "roll", "round", "rsqrt", "scatter",
+    "scatter_add", "seed", "select", "set_default_dtype", "set_grad_enabled", "set_num_threads",
+    "set_rng_state", "show_config", "sigmoid", "sign", "sin", "softmax", "sort", "split", "sqrt", "square",
+    "squeeze", "stack", "std", "std_mean", "sub", "subtract", "sum", "swapaxes", "swapdims", "t", "take",
+    "take_along_dim", "tan", "tanh", "tensor", "tile", "topk", "transpose", "tril", "triu", "true_divide",
+    "trunc", "uint8", "unbind", "unflatten", "unsqueeze", "var", "var_mean", "vstack", "where", "zeros",
+    "zeros_like",
 ]
 # fmt: on
 # fmt: on

@@ -59,9 +59,9 @@ def set_default_dtype(d: dtype) -> None:
     _default = d
 
 
-def promote_types(a: dtype, b: dtype) -> dtype:
+def promote_types(type1: dtype, type2: dtype) -> dtype:
     """The smallest dtype that holds both: the higher category, and within one the larger size."""
-    return a if a.rank >= b.rank else b
+    return type1 if type1.rank >= type2.rank else type2
 
 
 def dtype_of_number(value: bool | int | float) -> dtype:

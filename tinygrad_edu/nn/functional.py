@@ -16,7 +16,7 @@ from ..ops import gather as _gather
 from ..ops.activation import sigmoid, tanh
 from ..ops.gather import one_hot
 from ..ops.inplace import change
-from ..ops.join import pad
+from ..ops.join import broadcast_tensors, pad
 from ..ops.loss import log_sigmoid
 from ..ops.matmul import linear
 from ..ops.norm import layer_norm, normalize
@@ -73,7 +73,7 @@ def _float_only(name: str, input: Tensor) -> None:
 
 
 def _put(input: Tensor, function: Any, inplace: bool) -> Tensor:
-    """function(input), or the input changed to that; its gradient may need the old values, so it gets a copy of them."""
+    """function(input), or the input changed to that; its gradient may need the old values, so it gets a copy."""
     if not inplace:
         return function(input)  # type: ignore[no-any-return]
     return change(input, lambda x: function(x.clone() if x.needs_grad else x))
@@ -180,6 +180,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     """sum(x1 x2) / (max(|x1|, eps) max(|x2|, eps)) along dim; the two broadcast. Raises RuntimeError for integers."""
     _float_only("cosine_similarity", x1)
     _float_only("cosine_similarity", x2)
+    x1, x2 = broadcast_tensors(x1, x2)  # dim counts in their common shape
 
     def unit(x: Tensor) -> Tensor:
         return x / x.norm(2, dim, keepdim=True).clamp(min=eps)

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import bool_, result_type
+from ..dtypes import bool_, result_type, uint8
 from ..op import Op
 from ..tensor import Tensor
-from .common import as_tensor, binary, broadcasting, promoted, refuse_bools, unary
+from .common import as_tensor, binary, broadcasting, constant, promoted, refuse_bools, unary
 
 # Comparisons; NaN equals nothing, not even itself
 
@@ -167,8 +167,12 @@ class Where(Op):
             from .gather import nonzero  # which needs where
 
             return nonzero(condition, as_tuple=True)  # type: ignore[no-any-return]
+        if condition.layout.dtype is uint8:  # the masks of old scripts
+            condition = condition.to(bool_)
         if condition.layout.dtype is not bool_:
             raise RuntimeError(f"where: the condition must be a bool tensor, got {condition.layout.dtype}")
+        if input.__class__ is float and isinstance(other, Tensor) and other.layout.dtype.is_floating_point:
+            return self.apply(condition, constant(input, other.layout.dtype), other)  # the form that many rules use
         return self.apply(condition, *promoted("where", input, other))
 
 
@@ -247,6 +251,16 @@ def clamp(out, input, *, min, max):
 clamp.vjps(input=lambda g, input, y: where(y == input, g, 0.0))
 
 
+def clamp_min(input: Tensor, min: Any) -> Tensor:
+    """clamp with a lower bound only."""
+    return clamp(input, min)
+
+
+def clamp_max(input: Tensor, max: Any) -> Tensor:
+    """clamp with an upper bound only."""
+    return clamp(input, max=max)
+
+
 # Whole tensors
 
 
@@ -259,6 +273,8 @@ def equal(input: Tensor, other: Tensor) -> bool:
 
 def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Tensor:
     """Where |input - other| <= atol + rtol * |other|; infinities of one sign are close, NaN only if asked for."""
+    if rtol < 0 or atol < 0:
+        raise RuntimeError(f"isclose: rtol and atol must not be negative, got {rtol} and {atol}")
     if input.layout.dtype is not other.layout.dtype:
         raise RuntimeError(f"isclose: expected one dtype, got {input.layout.dtype} and {other.layout.dtype}")
     input, other = input.detach(), other.detach()

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .. import storage as memory
-from ..dtypes import BY_NAME, dtype_of_number, get_default_dtype
+from ..dtypes import BY_NAME, dtype_of_number, get_default_dtype, int64
 from ..dtypes import dtype as Dtype  # parameters are named dtype and device
 from ..interop import device as Device
 from ..modes import watching
@@ -157,36 +157,51 @@ def arange(
 
     Raises RuntimeError for a step of 0 or one that leads away from end."""
     first, last, by = (as_number(x) for x in ((0, start, step) if end is None else (start, end, step)))
+    if not all(math.isfinite(x) for x in (first, last, by)):
+        raise RuntimeError(f"arange: start, end and step must be finite, got {first}, {last}, {by}")
+    whole = all(isinstance(x, int) for x in (first, last, by))
+    d = dtype or dtype_of_number(0 if whole else 0.0)
+    if d is int64:  # PyTorch's order of things: int64 truncates before it counts, other integers after
+        first, last, by = int(first), int(last), int(by)
     if by == 0:
         raise RuntimeError("arange: step must not be 0")
     if (last - first) * by < 0:
         raise RuntimeError(f"arange: from {first} no steps of {by} lead to {last}")
-    whole = all(isinstance(x, int) for x in (first, last, by))
-    n = max(0, -((first - last) // by)) if whole else math.ceil((last - first) / by)
-    values = first + np.arange(n, dtype=np.int64 if whole else np.float64) * by
-    d = dtype or dtype_of_number(0 if whole else 0.0)
+    n = max(0, -((first - last) // by)) if whole or d is int64 else math.ceil((last - first) / by)
+    if not d.is_floating_point:
+        first, by = int(first), int(by)
+    values = first + np.arange(n, dtype=np.float64 if d.is_floating_point else np.int64) * by
     return _finished(_from_array(values, d), requires_grad, device)
 
 
 def linspace(
-    start: Number,
-    end: Number,
+    start: Number | Tensor,
+    end: Number | Tensor,
     steps: int,
     *,
     dtype: Dtype | None = None,
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """`steps` numbers in even distances from start to end, both included."""
+    """`steps` numbers in even distances from start to end (numbers or 0-d tensors), both included.
+
+    Integers are what floats give, truncated. Raises RuntimeError for steps < 0."""
     if steps < 0:
         raise RuntimeError(f"linspace: number of steps must not be negative, got {steps}")
-    return _finished(_from_array(np.linspace(start, end, steps), dtype or get_default_dtype()), requires_grad, device)
+    d = dtype or get_default_dtype()
+    first, last = (x.item() if isinstance(x, Tensor) else as_number(x) for x in (start, end))
+    if not d.is_floating_point:
+        first, last = int(first), int(last)
+    step, i = (last - first) / max(steps - 1, 1), np.arange(steps)
+    values = np.where(i < max(steps // 2, 1), first + step * i, last - step * (steps - 1 - i))  # both ends are exact
+    return _finished(_from_array(values, d), requires_grad, device)
 
 
 def eye(
     n: int, m: int | None = None, *, dtype: Dtype | None = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """The matrix (n, m), default (n, n), with 1 on the diagonal and 0 elsewhere."""
+    _shape((n, n if m is None else m), "eye")
     return _finished(_from_array(np.eye(n, m), dtype or get_default_dtype()), requires_grad, device)
 
 

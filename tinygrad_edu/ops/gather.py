@@ -22,7 +22,7 @@ from ..tensor import Tensor
 from .common import as_tensor, broadcast_shapes, constant, normal_dim
 from .compare import eq, where
 from .elementwise import add, mul
-from .move import Array, Ints, cast_op
+from .move import Array, Ints, cast_op, copy_op
 from .views import expand, narrow, reshape, unsqueeze
 
 
@@ -225,11 +225,24 @@ def _prepared(name: str, input: Tensor, dim: int, index: Any, negative: bool = F
     return x, d, i
 
 
+def _placed(name: str, input: Tensor, dim: int, index: Any, src: Any = None) -> tuple[Tensor, int, Tensor, Any]:
+    """What _prepared gives for an index that holds a position for each element, and src in its shape."""
+    x, i = _dimensional(input), _dimensional(positions(index, name))
+    d = normal_dim(dim, input.layout.ndim, name)
+    if i.layout.numel:  # PyTorch takes an empty index of any shape
+        _covers(name, x.layout.shape, i.layout.shape, d)
+    source = None if src is None or not i.layout.numel else _source(name, x, i, src)
+    check_positions(i, x.layout.shape[d], d, name)
+    return x, d, i, source
+
+
 def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
     """out[i][j] = input[index[i][j]][j] for dim 0, and alike for others; the result has the shape of index.
 
     Raises IndexError for a position outside the dimension, RuntimeError where index is larger elsewhere than input."""
-    x, d, i = _prepared("gather", input, dim, index)
+    x, d, i, _ = _placed("gather", input, dim, index)
+    if not i.layout.numel:
+        i = reshape(i, (0,) * x.layout.ndim)
     return reshape(gather_op(x, i, dim=d), index.layout.shape)
 
 
@@ -252,16 +265,16 @@ def scatter(input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: A
     """A copy with out[index[i][j]][j] = src[i][j] for dim 0, and alike for others; src may be a number.
 
     With repeated positions any may win, and the gradient for src is right only without them. Raises as gather."""
-    x, d, i = _prepared("scatter", input, dim, index)
-    return reshape(scatter_op(x, i, _source("scatter", x, i, value if src is None else src), dim=d), input.layout.shape)
+    x, d, i, source = _placed("scatter", input, dim, index, value if src is None else src)
+    return reshape(scatter_op(x, i, source, dim=d), input.layout.shape) if i.layout.numel else copy_op(input)
 
 
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     """input with src[i][j] added at [index[i][j]][j] for dim 0, and alike for others. Raises as gather."""
-    x, d, i = _prepared("scatter_add", input, dim, index)
-    shape = x.layout.shape
-    _covers("scatter_add", shape, i.layout.shape, d)
-    added = gather_grad(_source("scatter_add", x, i, src), i, dim=d, shape=shape)
+    x, d, i, source = _placed("scatter_add", input, dim, index, src)
+    if not i.layout.numel:
+        return copy_op(input)
+    added = gather_grad(source, i, dim=d, shape=x.layout.shape)
     return add(input, reshape(added, input.layout.shape))
 
 
@@ -306,8 +319,10 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
 def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     """input with one value (a number or a 0-d tensor) at the positions in index, (k,)."""
     x, d, i = _prepared("index_fill", input, dim, index)
-    source = expand(converted(value, x, "index_fill"), _resized(x.layout, d, i.layout.numel))
-    return reshape(index_copy_op(x, i, source, dim=d), input.layout.shape)
+    chosen, true = constant(False, bool_), constant(True, bool_)  # as a mask a repeated position counts once
+    rows = index_copy_op(expand(chosen, x.layout.shape[d]), i, expand(true, i.layout.shape), dim=0)
+    rows = reshape(rows, [-1 if k == d else 1 for k in range(x.layout.ndim)])
+    return reshape(masked_fill(x, rows, value), input.layout.shape)
 
 
 def converted(value: Any, x: Tensor, name: str) -> Tensor:
@@ -338,9 +353,9 @@ def embedding(weight: Tensor, indices: Tensor, padding_idx: int = -1) -> Tensor:
     """Row indices[i...] of weight, (n, d), for each i: shape (*indices.shape, d). Row padding_idx gets no gradient.
 
     Raises IndexError for an index outside 0 to n - 1."""
-    i = positions(indices, "embedding")
     if weight.layout.ndim != 2:
         raise RuntimeError(f"embedding: the weight must have 2 dimensions, got shape {weight.layout.shape}")
+    i = positions(indices, "embedding")
     check_positions(i, weight.layout.shape[0], 0, "embedding")
     rows = index_select_op(weight, reshape(i, i.layout.numel), dim=0)
     rows = reshape(rows, (*i.layout.shape, weight.layout.shape[1]))

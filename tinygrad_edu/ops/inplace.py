@@ -43,6 +43,24 @@ def operator(op: Binary) -> Callable[[Any, Any], Any]:
     return lambda self, other: change(self, op, other)
 
 
+def reshaping(view: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The method after which the tensor itself is what view(tensor, ...) would be: unsqueeze_ and the like."""
+
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        if modes.grad and self.needs_grad and self.node is None:
+            raise RuntimeError(f"{view.__name__}_: a leaf that requires grad can't change its shape; use no_grad()")
+        seen = view(self, *args, **kwargs)
+        self.layout, self.offset, self.address = seen.layout, seen.offset, seen.address
+        if self.node is not None:
+            self.node, self.needs_grad = seen.node, seen.needs_grad
+        modes.structure_changed()
+        return self
+
+    method.__name__ = method.__qualname__ = f"{view.__name__}_"
+    method.__doc__ = f"Become what {view.__name__} of the tensor is; returns the tensor."
+    return method
+
+
 def change(x: Tensor, function: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
     """Replace the values of x by function(x, *args, **kwargs), and return x.
 

@@ -208,7 +208,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """All slices along dimension dim, which they lack: views."""
     if input.layout.ndim == 0:
-        raise RuntimeError("unbind: a 0-d tensor has no dimension to take apart")
+        raise IndexError("unbind: a 0-d tensor has no dimension to take apart")
     d = normal_dim(dim, input.layout.ndim, "unbind")
     return tuple([select(input, d, i) for i in range(input.layout.shape[d])])
 
@@ -216,9 +216,9 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
 # Repeated
 
 
-def repeat(input: Tensor, *repeats: Any) -> Tensor:
+def repeat(input: Tensor, *args: Any, repeats: Any = None) -> Tensor:
     """The whole tensor repeats[d] times along each dimension d, more of them than it has: new ones come in front."""
-    times = shape_of(repeats, "repeat")
+    times = shape_of(args if repeats is None else (repeats,), "repeat")
     new = len(times) - input.layout.ndim
     if new < 0 or any(n < 0 for n in times):
         raise RuntimeError(f"repeat: {times} must be a count for each dimension of shape {input.layout.shape}, or more")
@@ -232,9 +232,9 @@ def repeat(input: Tensor, *repeats: Any) -> Tensor:
     return reshape(copied, [n * k for n, k in zip(sizes, times, strict=True)])
 
 
-def tile(input: Tensor, *dims: Any) -> Tensor:
+def tile(input: Tensor, *args: Any, dims: Any = None) -> Tensor:
     """NumPy's repeat of whole tensors: as repeat, with missing counts in front being 1."""
-    times = shape_of(dims, "tile")
+    times = shape_of(args if dims is None else (dims,), "tile")
     return repeat(input, (1,) * (input.layout.ndim - len(times)) + times)
 
 
@@ -267,9 +267,9 @@ def _constant_index(index: Array) -> Tensor:
 # Rearranged
 
 
-def flip(input: Tensor, *dims: Any) -> Tensor:
-    """The order of elements reversed along the dimensions named; a copy."""
-    named = shape_of(dims, "flip")
+def flip(input: Tensor, *args: Any, dims: Any = None) -> Tensor:
+    """The order of elements reversed along the dimensions named, flip(x, 0, 1) or flip(x, dims=(0, 1)); a copy."""
+    named = shape_of(args if dims is None else (dims,), "flip")
     return flip_op(input, dims=normal_dims(named, input.layout.ndim, "flip") if named else ())
 
 
@@ -348,6 +348,7 @@ def _source_positions(mode: str, n: int, before: int, after: int, dim: int) -> A
         raise RuntimeError(f"pad: mode {mode!r} can't pad dimension {dim} of size {n} by ({before}, {after})")
     if mode == "replicate":
         return at.clip(0, n - 1)
-    if mode == "circular":
-        return at % n
+    if mode == "circular":  # round what negative counts leave
+        kept = np.arange(max(-before, 0), n + min(after, 0))
+        return kept[np.arange(-max(before, 0), len(kept) + max(after, 0)) % max(len(kept), 1)]
     return (n - 1) - abs((n - 1) - abs(at))

@@ -21,7 +21,6 @@ from . import gather as g
 from . import join as j
 from . import matmul as m
 from . import norm as n
-from . import norm as n
 from . import reduce as r
 from .common import Binary, Unary, as_tensor
 
@@ -186,6 +185,7 @@ class TensorMethods:
     absolute, negative, subtract, multiply, divide, true_divide, clip = abs, neg, sub, mul, div, div, clamp
     greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne
     bitwise_not, bitwise_and, bitwise_or, bitwise_xor = c.bitwise_not, c.bitwise_and, c.bitwise_or, c.bitwise_xor
+    clamp_min, clamp_max, softmax, log_softmax = c.clamp_min, c.clamp_max, n.softmax, n.log_softmax
     lerp, addcmul, addcdiv = e.lerp, e.addcmul, e.addcdiv
     equal, isclose, allclose = c.equal, c.isclose, c.allclose
 
@@ -194,9 +194,7 @@ class TensorMethods:
     sum, mean, prod, amax, amin, max, min = (r.sum, r.mean, r.prod, r.amax, r.amin, r.max, r.min)
     argmax, argmin, any, all, count_nonzero = (r.argmax, r.argmin, r.any, r.all, r.count_nonzero)
     var, std, norm, logsumexp, cumsum = r.var, r.std, r.norm, r.logsumexp, r.cumsum
-    softmax, log_softmax = n.softmax, n.log_softmax
     sum_to_size = r.sum_to_size
-    softmax, log_softmax = n.softmax, n.log_softmax
 
     # Products
 
@@ -284,6 +282,26 @@ class TensorMethods:
     masked_fill_, scatter_, scatter_add_ = inplace.forms(g.masked_fill, g.scatter, g.scatter_add)
     index_add_, index_copy_, index_fill_ = inplace.forms(g.index_add, g.index_copy, g.index_fill)
     tril_, triu_ = inplace.forms(j.tril, j.triu)
+    clamp_min_, clamp_max_ = inplace.forms(c.clamp_min, c.clamp_max)
+    eq_, ne_, lt_, le_, gt_, ge_ = inplace.forms(c.eq, c.ne, c.lt, c.le, c.gt, c.ge)
+    logical_not_, logical_and_ = inplace.forms(c.logical_not, c.logical_and)
+    logical_or_, logical_xor_ = inplace.forms(c.logical_or, c.logical_xor)
+    bitwise_not_, bitwise_and_ = inplace.forms(c.bitwise_not, c.bitwise_and)
+    bitwise_or_, bitwise_xor_ = inplace.forms(c.bitwise_or, c.bitwise_xor)
+    absolute_, negative_, subtract_, multiply_, divide_, true_divide_, clip_ = (
+        abs_,
+        neg_,
+        sub_,
+        mul_,
+        div_,
+        div_,
+        clamp_,
+    )
+    greater_, greater_equal_, less_, less_equal_, not_equal_ = gt_, ge_, lt_, le_, ne_
+    squeeze_, unsqueeze_ = inplace.reshaping(views.squeeze), inplace.reshaping(views.unsqueeze)
+    transpose_, t_ = inplace.reshaping(views.transpose), inplace.reshaping(views.t)
+    swapaxes_ = swapdims_ = transpose_
+    bernoulli = random.bernoulli
     uniform_, normal_, bernoulli_, exponential_ = (
         random.uniform_,
         random.normal_,

@@ -15,7 +15,7 @@ from ..storage import Layout
 from ..tensor import Tensor
 from .common import normal_dim, same_shape
 from .gather import gather_op
-from .move import Array, Ints
+from .move import Array, Ints, copy_op
 from .views import narrow, reshape, squeeze, unsqueeze
 
 
@@ -68,7 +68,7 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = 
 
 def _picked(input: Tensor, indices: Tensor, dim: int) -> Tensor:
     if input.layout.ndim == 0:
-        return reshape(input, ())
+        return copy_op(input)
     return gather_op(input, indices, dim=normal_dim(dim, input.layout.ndim, "sort"))
 
 

@@ -22,7 +22,7 @@ from ..storage import Layout, layout_of
 from ..tensor import Tensor
 from .common import as_tensor, floating, normal_dim, normal_dims, refuse_bools, same_shape, shape_args, zeros_as
 from .compare import isinf, maximum, minimum, ne, where
-from .elementwise import abs, exp, log, pow, square
+from .elementwise import abs, exp, log, pow, sign, square
 from .gather import gather
 from .join import cat, flip
 from .order import Ordered
@@ -53,7 +53,7 @@ class Reduction(Op):
             try:
                 spec = self.spec((input,), attrs)
             except IndexError as error:
-                if dim is None and input.layout.ndim:  # PyTorch's type of error where no dimension was named
+                if dim in (None, ()) and input.layout.ndim:  # PyTorch's type of error where no dimension was named
                     raise RuntimeError(str(error)) from None
                 raise
             with contextlib.suppress(TypeError):  # dimensions in a list
@@ -200,7 +200,9 @@ def _converted(input: Any, dtype: dtypes.dtype | None, name: str) -> Tensor:
 def sum(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: dtypes.dtype | None = None) -> Tensor:
     """The sum over dim (default all). Integers and bools add up in int64. Raises IndexError, RuntimeError for a dim out
     of range, named twice."""
-    return sum_op.over(input if dtype is None else _converted(input, dtype, "sum"), dim, keepdim)
+    if dtype is None:
+        return sum_op.over(input, dim, keepdim)
+    return _converted(sum_op.over(_converted(input, dtype, "sum"), dim, keepdim), dtype, "sum")
 
 
 def mean(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: dtypes.dtype | None = None) -> Tensor:
@@ -214,7 +216,7 @@ def mean(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: dtype
 
 def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: dtypes.dtype | None = None) -> Tensor:
     """The product over one dimension, or of all elements; of integers and bools in int64."""
-    return prod_op.over(_converted(input, dtype, "prod"), dim, keepdim)
+    return _converted(prod_op.over(_converted(input, dtype, "prod"), dim, keepdim), dtype, "prod")
 
 
 def amax(input: Tensor, dim: Dims = (), keepdim: bool = False) -> Tensor:
@@ -370,7 +372,7 @@ def std(
 
 def _root_flat_at_0(x: Tensor, exponent: float) -> Tensor:
     """x ** exponent with gradient 0 at 0; the inner where keeps 0 * inf = NaN out of the gradient."""
-    zero = x == 0
+    zero = x == 0.0
     return where(zero, 0.0, pow(where(zero, 1.0, x), exponent))
 
 
@@ -398,7 +400,7 @@ def norm(
     if p == 1:
         return sum(abs(input), dim, keepdim)
     if p == 0:
-        return sum(where(input == 0, zeros_as(input), 1.0), dim, keepdim)
+        return sum(where(input == 0, sign(input), 1.0), dim, keepdim)  # sign: flat, but part of the graph
     if math.isinf(p):
         return (amax if p > 0 else amin)(abs(input), dim, keepdim)
     size = abs(input)
@@ -438,4 +440,4 @@ def cumsum(input: Tensor, dim: int, *, dtype: dtypes.dtype | None = None) -> Ten
     """Element i is the sum of elements 0 to i along dim; integers and bools add up in int64."""
     input = _converted(input, dtype, "cumsum")
     dim = normal_dim(dim, input.layout.ndim, "cumsum")
-    return cumsum_op(input, dim=dim) if input.layout.ndim else sum(input)
+    return _converted(cumsum_op(input, dim=dim) if input.layout.ndim else sum(input), dtype, "cumsum")

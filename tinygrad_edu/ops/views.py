@@ -15,7 +15,7 @@ from typing import Any
 from ..op import Spec, ViewOp
 from ..tensor import Tensor
 from .common import normal_dim
-from .move import Ints, copy_op, expand_op, permute_op, slice_op, view_op, view_strides
+from .move import Ints, contiguous, copy_op, expand_op, permute_op, slice_op, view_op, view_strides
 
 
 def _spec(op: ViewOp, input: Any, key: tuple[Any, ...], **attrs: Any) -> Spec:
@@ -51,9 +51,10 @@ def _fitted(shape: Ints, numel: int, name: str) -> Ints:
     raise RuntimeError(f"{name}: shape {shape} does not hold the tensor's {numel} elements")
 
 
-def view(input: Tensor, *shape: Any) -> Tensor:
+def view(input: Tensor, *args: Any, size: Any = None) -> Tensor:
     """The same elements in the same order as another shape; one size may be -1. Raises RuntimeError for a wrong
     number of elements, or where strides don't allow it."""
+    shape = args if size is None else (size,)
     try:
         spec = view_op.specs[input.layout, shape]
     except (KeyError, TypeError):
@@ -67,8 +68,9 @@ def view_as(input: Tensor, other: Tensor) -> Tensor:
     return view(input, other.layout.shape)
 
 
-def reshape(input: Tensor, *shape: Any) -> Tensor:
-    """As view, but a copy where strides don't allow a view."""
+def reshape(input: Tensor, *args: Any, shape: Any = None) -> Tensor:
+    """As view, but a copy where strides don't allow a view: reshape(x, 2, -1) or reshape(x, shape=(2, -1))."""
+    shape = args if shape is None else (shape,)
     try:
         spec = view_op.specs[input.layout, shape]
     except (KeyError, TypeError):
@@ -85,8 +87,8 @@ def reshape_as(input: Tensor, other: Tensor) -> Tensor:
 
 
 def ravel(input: Tensor) -> Tensor:
-    """One dimension; a view where it can be."""
-    return reshape(input, -1) if input.layout.numel else reshape(input, 0)
+    """One dimension; a view of a contiguous tensor, of others a copy."""
+    return view(contiguous(input), input.layout.numel)
 
 
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
@@ -142,8 +144,10 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
     return view_op.run(spec, (input,))
 
 
-def permute(input: Tensor, *dims: Any) -> Tensor:
-    """The dimensions in another order. Raises RuntimeError unless every one is named once."""
+def permute(input: Tensor, *args: Any, dims: Any = None) -> Tensor:
+    """The dimensions in another order: permute(x, 1, 0) or permute(x, dims=(1, 0)). Raises RuntimeError unless every
+    one is named once."""
+    dims = args if dims is None else (dims,)
     try:
         spec = permute_op.specs[input.layout, dims]
     except (KeyError, TypeError):
@@ -176,7 +180,7 @@ def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
     return transpose(input, axis0, axis1)
 
 
-swapdims = swapaxes
+swapdims = transpose
 
 
 def movedim(input: Tensor, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
@@ -220,9 +224,10 @@ def mT(input: Tensor) -> Tensor:
     return transpose(input, -2, -1)
 
 
-def expand(input: Tensor, *size: Any) -> Tensor:
+def expand(input: Tensor, *args: Any, size: Any = None) -> Tensor:
     """Dimensions of size 1 repeated, and new ones in front, without copying; -1 keeps a size. Raises RuntimeError
     where a size other than 1 would change."""
+    size = args if size is None else (size,)
     try:
         spec = expand_op.specs[input.layout, size]
     except (KeyError, TypeError):
