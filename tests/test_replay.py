@@ -629,6 +629,44 @@ def test_buffers_are_shared():
     assert (step(x) == step.function(x)).all()
 
 
+def test_fusing_keeps_the_order_of_reads_and_writes():
+    """linear and relu become one op only where nothing in between changes what linear reads."""
+    results = []
+    for replayed in (False, True):
+        tg.manual_seed(0)
+        w = tg.randn(4, 3)
+
+        def step(x, w=w):
+            h = F.linear(x, w)
+            w.add_(1.0)
+            return F.relu(h).clone()
+
+        run = tg.replay(step) if replayed else step
+        results.append([run(tg.ones(2, 3) * k).tolist() for k in (1.0, -1.0, 2.0)])
+        if replayed:
+            assert len(run.tape) > 2, "fused across a write"
+    assert results[0] == results[1]
+
+
+def test_fused_ops_are_used():
+    net, opt = setup("relu", "sgd")
+    step = tg.replay(training_step(net, opt))
+    x, y = next(batches(1))
+    step(x, y)
+    names = [s.spec.op.name for s in step.tape.steps]
+    if backends.current() == "c":
+        assert "relu" not in names and "relu_grad" not in names and "linear_grad_input_relu" in names
+
+
+def test_the_last_result_as_the_next_argument():
+    step = tg.replay(lambda x: tg.flip(x, (0,)) + x)
+    eager = step.function
+    x = y = tg.tensor([1.0, 2.0, 3.0])
+    for _ in range(5):
+        x, y = step(x), eager(y)
+        assert x.tolist() == y.tolist()
+
+
 def test_what_nobody_reads_is_dropped():
     step = tg.replay(lambda x: (x.exp(), x * 2)[1])
     step(tg.ones(3))
