@@ -87,6 +87,13 @@ static inline void fill_end(const blocks *b, real *block, real value) {
         for (int64_t k = b->length; k < block_size(b); k++) block[k] = value;
 }
 
+/* Whether element i of all rows is a stretch of memory, as it is where the rows run along an inner dimension. */
+static inline int side_by_side(const char *const *rows) {
+    int64_t apart = 0;
+    for (int l = 1; l < LANES; l++) apart |= rows[l] - rows[0] - l * (int64_t)sizeof(real);
+    return apart == 0;
+}
+
 /* Bring `count` rows into a block, or out of it. Lanes beyond count hold the first row once more. */
 static inline void load_rows(const blocks *b, real *restrict block, const char *const *rows, int64_t stride) {
     if (b->across) {
@@ -96,6 +103,8 @@ static inline void load_rows(const blocks *b, real *restrict block, const char *
         for (int l = 0; l < LANES; l++) row[l] = (const real *)rows[l];
         for (int64_t i = 0; i < b->length; i++)
             for (int l = 0; l < LANES; l++) block[i * LANES + l] = row[l][i];
+    } else if (side_by_side(rows)) {
+        for (int64_t i = 0; i < b->length; i++) memcpy(block + i * LANES, rows[0] + i * stride, LANES * sizeof(real));
     } else {
         for (int64_t i = 0; i < b->length; i++)
             for (int l = 0; l < LANES; l++) block[i * LANES + l] = *(const real *)(rows[l] + i * stride);
@@ -109,6 +118,8 @@ static inline void store_rows(const blocks *b, const real *restrict block, char 
     } else if (stride == (int64_t)sizeof(real)) {
         for (int l = 0; l < count; l++)
             for (int64_t i = 0; i < b->length; i++) ((real *)rows[l])[i] = block[i * LANES + l];
+    } else if (side_by_side((const char *const *)rows)) {
+        for (int64_t i = 0; i < b->length; i++) memcpy(rows[0] + i * stride, block + i * LANES, LANES * sizeof(real));
     } else {
         for (int64_t i = 0; i < b->length; i++)
             for (int l = 0; l < count; l++) *(real *)(rows[l] + i * stride) = block[i * LANES + l];

@@ -343,3 +343,21 @@ def test_any_number_of_threads(backend):
     for a, b in itertools.pairwise(results):
         for p, q in zip(a, b, strict=True):
             np.testing.assert_array_equal(p, q)
+
+
+def test_the_core_has_a_kernel_for_each(backend, monkeypatch):
+    if backend != "c":
+        pytest.skip("for the C core only")
+    monkeypatch.setattr(backends, "fell_back", set())
+    x = tg.tensor(draw(6, 7, 3))
+    for y in (x, x.transpose(0, 2), x[:, :1].expand(6, 5, 3)):
+        for dim in range(3):
+            for op, grad in ((norm.softmax_op, norm.softmax_grad), (norm.log_softmax_op, norm.log_softmax_grad)):
+                grad.apply(y, op.apply(y, dim=dim), dim=dim)
+        norm.standardize_grad.apply(norm.standardize.apply(y, n=1, eps=0.1), y, n=1, eps=0.1)
+    rows, target = tg.tensor(draw(5, 3)), tg.tensor(np.array([0, 1, 2, 0, 1]))
+    losses.cross_entropy_rows.apply(rows, target, ignore_index=-100)
+    losses.cross_entropy_rows_grad.apply(rows[:, 0], rows.t().contiguous().t(), target, ignore_index=-100)
+    losses.log_sigmoid.apply(rows)
+    losses.binary_cross_entropy_op(rows.square(), rows)
+    assert backends.fell_back == set()

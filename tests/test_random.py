@@ -259,3 +259,12 @@ def test_a_replayed_step_draws_anew_and_as_an_eager_one():
     replayed = tg.replay(step)
     assert [replayed(x).tolist() for _ in range(3)] == eager
     assert eager[0] != eager[1] != eager[2]
+
+
+@pytest.mark.skipif("c" not in BACKENDS, reason="for the C core only")
+def test_the_core_has_a_kernel_for_each(monkeypatch):
+    monkeypatch.setattr(backends, "fell_back", set())
+    with backends.use("c"):
+        for dtype in (tg.float32, tg.float64):
+            draws(tg.Generator().take_key(), 100, dtype)
+    assert backends.fell_back == set()

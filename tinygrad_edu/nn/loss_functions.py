@@ -190,8 +190,8 @@ def kl_div(input: Tensor, target: Tensor, reduction: str = "mean", log_target: b
     if log_target:
         loss = exp(target) * (target - input)
     else:
-        positive = gt(target, 0.0)
-        loss = where(positive, target * log(where(positive, target, 1.0)), 0.0) - target * input
+        none = target == 0
+        loss = where(none, 0.0, target * log(where(none, 1.0, target))) - target * input
     if reduction == "batchmean":
         return loss.sum() / input.layout.shape[0] if input.layout.ndim else loss
     if reduction == "mean":

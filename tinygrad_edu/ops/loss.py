@@ -49,7 +49,7 @@ def _sorted_out(logits: Any, target: Any, ignore_index: int) -> tuple[Any, Any, 
 
 
 @op(_rows_shape)
-def cross_entropy_rows(out, logits, target, *, ignore_index):  # type: ignore[no-untyped-def]
+def cross_entropy_rows(out, logits, target, *, ignore_index):
     """-log_softmax(logits)[target] of each row; 0 where target is ignore_index, NaN where it is no class."""
     if logits.size == 0:
         out[...] = np.where(target == ignore_index, 0, np.nan)
@@ -61,7 +61,7 @@ def cross_entropy_rows(out, logits, target, *, ignore_index):  # type: ignore[no
 
 
 @op(_rows_grad_shape)
-def cross_entropy_rows_grad(out, grad, logits, target, *, ignore_index):  # type: ignore[no-untyped-def]
+def cross_entropy_rows_grad(out, grad, logits, target, *, ignore_index):
     """(softmax(logits) - onehot(target)) * grad of each row; 0 where it is ignored, NaN where target is no class."""
     if logits.size == 0:
         return
@@ -102,7 +102,7 @@ cross_entropy_rows_grad.vjps(
 
 
 @op(same_shape)
-def log_sigmoid(out, input):  # type: ignore[no-untyped-def]
+def log_sigmoid(out, input):
     """log(1 / (1 + exp(-x))) = min(x, 0) - log(1 + exp(-|x|))."""
     np.subtract(np.minimum(input, 0), np.log1p(np.exp(-np.abs(input))), out=out)
 
@@ -111,7 +111,7 @@ log_sigmoid.vjps(input=lambda g, input: g * sigmoid(-input))
 
 
 @partial(Op, shape=broadcasting("binary_cross_entropy"), name="binary_cross_entropy")
-def binary_cross_entropy_op(out, input, target):  # type: ignore[no-untyped-def]
+def binary_cross_entropy_op(out, input, target):
     """-(t log p + (1 - t) log(1 - p)), each logarithm at least -100 so that no loss is infinite (as in PyTorch)."""
     yes, no = np.maximum(np.log(input), -100), np.maximum(np.log1p(-input), -100)
     np.negative(target * yes + (1 - target) * no, out=out)

@@ -21,7 +21,7 @@ from .elementwise import exp, rsqrt, square
 
 
 @partial(Op, shape=same_shape, name="softmax")
-def softmax_op(out, input, *, dim):  # type: ignore[no-untyped-def]
+def softmax_op(out, input, *, dim):
     """exp(x) / sum(exp(x)), of x less its maximum so that nothing overflows."""
     if out.size:
         np.exp(input - input.max(dim, keepdims=True), out=out)
@@ -29,7 +29,7 @@ def softmax_op(out, input, *, dim):  # type: ignore[no-untyped-def]
 
 
 @op(same_shape)
-def softmax_grad(out, grad, result, *, dim):  # type: ignore[no-untyped-def]
+def softmax_grad(out, grad, result, *, dim):
     """result * (grad - sum(grad * result)) inverts result = softmax(input)."""
     np.multiply(result, grad - (grad * result).sum(dim, keepdims=True), out=out)
 
@@ -44,7 +44,7 @@ softmax_grad.vjps(
 
 
 @partial(Op, shape=same_shape, name="log_softmax")
-def log_softmax_op(out, input, *, dim):  # type: ignore[no-untyped-def]
+def log_softmax_op(out, input, *, dim):
     """x - max(x) - log(sum(exp(x - max(x)))): exact where one entry stands far above the rest."""
     if out.size:
         np.subtract(input, input.max(dim, keepdims=True), out=out)
@@ -52,7 +52,7 @@ def log_softmax_op(out, input, *, dim):  # type: ignore[no-untyped-def]
 
 
 @op(same_shape)
-def log_softmax_grad(out, grad, result, *, dim):  # type: ignore[no-untyped-def]
+def log_softmax_grad(out, grad, result, *, dim):
     """grad - exp(result) * sum(grad) inverts result = log_softmax(input)."""
     np.subtract(grad, np.exp(result) * grad.sum(dim, keepdims=True), out=out)
 
@@ -100,7 +100,7 @@ def _moments(x: Any, n: int, eps: float) -> tuple[Any, Any]:
 
 
 @op(same_shape)
-def standardize(out, input, *, n, eps):  # type: ignore[no-untyped-def]
+def standardize(out, input, *, n, eps):
     """(x - mean) / sqrt(var + eps) over the last n dimensions; var is the mean squared deviation."""
     if out.size:
         centred, scale = _moments(input, n, eps)
@@ -108,7 +108,7 @@ def standardize(out, input, *, n, eps):  # type: ignore[no-untyped-def]
 
 
 @op(same_shape)
-def standardize_grad(out, grad, input, *, n, eps):  # type: ignore[no-untyped-def]
+def standardize_grad(out, grad, input, *, n, eps):
     """scale * (grad - mean(grad) - y * mean(grad * y)) inverts y = standardize(input); scale = 1 / sqrt(var + eps)."""
     if out.size:
         dims = _trailing(input.ndim, n)
@@ -166,4 +166,5 @@ def layer_norm(
 
 def normalize(input: Tensor, p: float = 2.0, dim: int | Sequence[int] = 1, eps: float = 1e-12) -> Tensor:
     """input / max(norm of order p along dim, eps)."""
-    return input / input.norm(p, dim, keepdim=True).clamp(min=eps)
+    dims = dim if isinstance(dim, int) else tuple(dim)
+    return input / input.norm(p, dims, keepdim=True).clamp(min=eps)

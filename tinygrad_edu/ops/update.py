@@ -70,7 +70,7 @@ def _sgd_roles(*, momentum: bool, nesterov: bool, maximize: bool) -> str:
 
 
 @_group("sgd_", "lr momentum dampening weight_decay", _sgd_roles)
-def sgd_(*inputs, momentum, nesterov, maximize):  # type: ignore[no-untyped-def]
+def sgd_(*inputs, momentum, nesterov, maximize):
     """Stochastic gradient descent on (hyper, then for each parameter: param, grad[, momentum_buffer, step]).
 
     hyper: lr, momentum, dampening, weight_decay. The buffer is there if `momentum`; it starts as the gradient.
@@ -92,7 +92,7 @@ def _adam_roles(*, amsgrad: bool, decoupled: bool, maximize: bool) -> str:
 
 
 @_group("adam_", "lr beta1 beta2 eps weight_decay", _adam_roles)
-def adam_(*inputs, amsgrad, decoupled, maximize):  # type: ignore[no-untyped-def]
+def adam_(*inputs, amsgrad, decoupled, maximize):
     """Adam on (hyper, then for each parameter: param, grad, exp_avg, exp_avg_sq[, max_exp_avg_sq], step).
 
     hyper: lr, beta1, beta2, eps, weight_decay. max_exp_avg_sq is there if `amsgrad`; `decoupled` makes it AdamW.
@@ -120,7 +120,7 @@ def _rmsprop_roles(*, momentum: bool, centered: bool, maximize: bool) -> str:
 
 
 @_group("rmsprop_", "lr alpha eps weight_decay momentum", _rmsprop_roles)
-def rmsprop_(*inputs, momentum, centered, maximize):  # type: ignore[no-untyped-def]
+def rmsprop_(*inputs, momentum, centered, maximize):
     """RMSprop on (hyper, then for each parameter: param, grad, square_avg[, grad_avg][, momentum_buffer], step).
 
     hyper: lr, alpha, eps, weight_decay, momentum. grad_avg is there if `centered`, the buffer if `momentum`.
@@ -152,7 +152,7 @@ def _adagrad_roles(*, maximize: bool) -> str:
 
 
 @_group("adagrad_", "lr lr_decay weight_decay eps", _adagrad_roles)
-def adagrad_(*inputs, maximize):  # type: ignore[no-untyped-def]
+def adagrad_(*inputs, maximize):
     """Adagrad on (hyper, then for each parameter: param, grad, sum, step). hyper: lr, lr_decay, weight_decay, eps."""
     lr, lr_decay, weight_decay, eps = inputs[0]
     for param, grad, state, step, real in _each(inputs, _adagrad_roles(maximize=maximize), maximize):
