@@ -71,7 +71,8 @@ void tg_run4(tg_node *node, uintptr_t out, uintptr_t a, uintptr_t b, uintptr_t c
 void tg_run_many(tg_node *node, const uintptr_t *addresses);
 
 /* Tapes. A tape owns nothing: its nodes stay the caller's, and so does all memory but the scratch.
- * run executes the nodes in order. run_timed also writes each node's nanoseconds (some 25 of them the clock's).
+ * run executes the nodes in order; loop does so `times` times and after each moves the address of n arguments on by
+ * steps[i] bytes (the mini-batches of an epoch). run_timed also writes each node's nanoseconds (some 25 of them the clock's).
  * run_checked stops after the first node whose floating-point output holds a NaN (or, with inf != 0, an infinity)
  * and returns its index, or -1 when all is well. bind sets args[arg].data of node `node` (input slots change
  * address). Nodes are prepared before they are set; a tape, unlike a single node, is run by one thread at a time. */
@@ -80,6 +81,7 @@ tg_tape *tg_tape_new(int n);
 void tg_tape_set(tg_tape *tape, int i, tg_node *node);
 void tg_tape_bind(tg_tape *tape, int node, int arg, uintptr_t address);
 void tg_tape_run(tg_tape *tape);
+void tg_tape_loop(tg_tape *tape, int64_t times, int n, const int32_t *nodes, const int32_t *args, const int64_t *steps);
 void tg_tape_run_timed(tg_tape *tape, int64_t *nanoseconds);
 int tg_tape_run_checked(tg_tape *tape, int inf);
 int64_t tg_tape_scratch_bytes(tg_tape *tape);

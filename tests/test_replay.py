@@ -6,7 +6,7 @@ Read next: test_replay_contract.py, test_plan.py.
 import copy
 
 import pytest
-from training import MODELS, OPTIMIZERS, batches, same_as_eager, setup, train
+from training import MODELS, OPTIMIZERS, batches, same_as_eager, setup, train, training_step
 
 import tinygrad_edu as tg
 from tinygrad_edu import backends, nn
@@ -180,3 +180,37 @@ def test_train_and_eval_have_tapes_of_their_own():
     net.train()
     assert len({step(x).item() for _ in range(4)}) == 4
     assert sum(map(len, step.tapes.values())) == 2
+
+
+@pytest.mark.parametrize("backend", ["c", "numpy"])
+@pytest.mark.parametrize("rows", [3, 7, 8, 64, 67])
+def test_over_is_the_loop_over_pieces(rows, backend):
+    if backend not in backends.available():
+        pytest.skip(f"no {backend} backend: {backends.why_not(backend)}")
+    with backends.use(backend):
+        x, y = (tg.cat(parts)[:rows] for parts in zip(*batches(3), strict=True))
+        results = []
+        for over in (True, False):
+            net, optimizer = setup("dropout", "adam")
+            step = tg.replay(training_step(net, optimizer))
+            if over:
+                loss = step.over(8, x, y)
+            else:
+                for piece in zip(x.split(8), y.split(8), strict=True):
+                    loss = step(*piece)
+            results.append([loss.clone(), *(p.detach().clone() for p in net.parameters())])
+    assert all(tg.equal(a, b) for a, b in zip(*results, strict=True))
+
+
+def test_over_refuses_what_has_no_pieces():
+    step = tg.replay(lambda x, y: x + y)
+    for size, tensors in ((0, (tg.ones(4), tg.ones(4))), (2, (tg.ones(4), tg.ones(3))), (2, (tg.ones(0), tg.ones(0)))):
+        with pytest.raises(ValueError, match="over: expected a positive size"):
+            step.over(size, *tensors)
+
+
+def test_over_with_a_result_fed_back():
+    total = tg.zeros(2)
+    step = tg.replay(lambda x: total.add_(x))
+    step.over(2, tg.arange(10.0))
+    assert total.tolist() == [20.0, 25.0]

@@ -27,11 +27,9 @@ class Watcher:
 
     def reads_grad(self, tensor: Tensor) -> None: ...
     def writes_grad(self, tensor: Tensor) -> None: ...
-    def refreshes(self, refresh: Callable[[], None]) -> None:
-        """`refresh` brings a tensor up to date with Python numbers (a learning rate); call it before every replay."""
-
     def guards(self, value: Callable[[], Hashable]) -> None:
-        """What is being recorded holds only as long as value() is what it is now."""
+        """What is being recorded holds only as long as value() is what it is now. It is called before every replay, so
+        it may bring tensors up to date with Python numbers (a learning rate) on the way."""
 
     def uses_module(self, module: Any) -> None:
         """A module's forward runs: its parameters and its mode become part of what is recorded."""

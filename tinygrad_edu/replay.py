@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import os
+import threading
 import weakref
 from collections.abc import Callable, Hashable
 from typing import Any
@@ -24,6 +25,8 @@ from .storage import Storage
 from .tape import Buffer, Operand, Step, Tape, members
 from .tensor import Tensor
 
+TAPES = 8  # kept for one signature: they differ in what the step found (modes of modules, gradients, flags)
+
 
 class Recorder(Watcher):
     """Notes every op of one call: its spec and which buffers it touched."""
@@ -34,7 +37,6 @@ class Recorder(Watcher):
         self.steps: list[Step] = []
         self.known: dict[int, tuple[weakref.ref[Storage], Buffer]] = {}
         self.slots = slots
-        self.refreshers: list[Callable[[], None]] = []
         self.guarded: list[tuple[Callable[[], Hashable], Hashable]] = []
         self.modules: dict[int, tuple[Any, bool, dict[str, Any]]] = {}
         self.leaves: dict[int, tuple[weakref.ref[Tensor], Storage]] = {}
@@ -74,10 +76,6 @@ class Recorder(Watcher):
     def writes_grad(self, tensor: Tensor) -> None:
         self.grads_written[id(tensor)] = tensor
 
-    def refreshes(self, refresh: Callable[[], None]) -> None:
-        if refresh not in self.refreshers:
-            self.refreshers.append(refresh)
-
     def guards(self, value: Callable[[], Hashable]) -> None:
         self.guarded.append((value, value()))
 
@@ -92,7 +90,6 @@ class Recorder(Watcher):
                 buffer.storage, buffer.kept = storage, True
         self.known.clear()
         tape = Tape(fuse.fuse(self.steps), result, len(self.slots), checked)
-        tape.refreshers = self.refreshers
         tape.guards = self.guarded
         tape.modules = list(self.modules.values())
         tape.leaves = list(self.leaves.values())
@@ -122,6 +119,7 @@ class Replay:
         self.function, self.checked = function, checked
         self.tapes: dict[Hashable, list[Tape]] = {}
         self.tape: Tape | None = None  # the one that ran last; print it to see the program
+        self.lock = threading.Lock()  # a tape's memory is for one run at a time
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if modes.watchers and modes.recording:
@@ -135,13 +133,14 @@ class Replay:
             modes.grad,
             backends.current(),
         )
-        for tape in self.tapes.get(key, ()):
-            if tape.holds():
-                self.tape = tape
-                return tape.run(tensors)
-        names = list(kwargs)
-        positional = len(args) - len(names)
-        return self._record(key, args[:positional], dict(zip(names, args[positional:], strict=True)), tensors)
+        with self.lock:
+            for tape in self.tapes.get(key, ()):
+                if tape.holds():
+                    self.tape = tape
+                    return tape.run(tensors)
+            names = list(kwargs)
+            positional = len(args) - len(names)
+            return self._record(key, args[:positional], dict(zip(names, args[positional:], strict=True)), tensors)
 
     def _record(self, key: Hashable, args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[Tensor]) -> Any:
         if any(t.needs_grad for t in tensors):
@@ -169,8 +168,34 @@ class Replay:
         del called
         tape = recorder.finish(result, self.checked)
         tape.note_changes(tensors)
-        self.tapes.setdefault(key, []).append(tape)
+        known = self.tapes.setdefault(key, [])
+        known.append(tape)
+        del known[:-TAPES]  # what was recorded first can be recorded again
         self.tape = tape
+        return result
+
+    def over(self, size: int, *tensors: Tensor) -> Any:
+        """Call the step on rows 0 to size - 1 of the tensors, on the next `size` rows, and so on to the end, where
+        there may be fewer; return the last result. The loop over full pieces runs in the backend, without Python.
+
+        Raises ValueError for a size below 1, no rows, or tensors of differing numbers of rows.
+        """
+        rows = {len(t) for t in tensors}
+        if size < 1 or len(rows) != 1 or rows == {0}:
+            raise ValueError(
+                f"over: expected a positive size and tensors of as many rows, got {size} and {sorted(rows)}"
+            )
+        (n,) = rows
+        result, start = None, 0
+        while start < n:
+            full = (n - start) // size
+            tape = self.tape
+            if start and full and tape is not None and tape.can_loop(tensors) and tape.holds():
+                result = tape.run_over([t[start:] for t in tensors], size, full)
+                start += full * size
+            else:
+                result = self(*[t[start : start + size] for t in tensors])
+                start += size
         return result
 
     def profile(self, *args: Any, **kwargs: Any) -> Tape:

@@ -6,7 +6,7 @@ Debugging, profiling and explaining read this list; print a tape to see it. Read
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,7 +62,6 @@ class Tape:
         self.steps, self.result, self.checked = steps, result, checked
         self.timed = False
         self.nanoseconds: list[int] | None = None
-        self.refreshers: list[Callable[[], None]] = []
         self.guards: list[tuple[Callable[[], Hashable], Hashable]] = []
         self.modules: list[tuple[Any, bool, dict[str, Any]]] = []
         self.leaves: list[tuple[weakref.ref[Tensor], Storage]] = []
@@ -143,8 +142,6 @@ class Tape:
 
     def run(self, arguments: list[Tensor]) -> Any:
         """Replay on these arguments, whose layouts are those recorded. Returns the recorded result, with new values."""
-        for refresh in self.refreshers:
-            refresh()
         for k, argument in enumerate(arguments):
             if argument.storage in self.kept:  # a result of the last call, which this one overwrites while it reads
                 argument = arguments[k] = argument.clone()
@@ -156,12 +153,32 @@ class Tape:
             self.nanoseconds = self.program.run_timed()
         else:
             self.program.run()
+        self._note(arguments, 1)
+        return self.result
+
+    def can_loop(self, arguments: Sequence[Tensor]) -> bool:
+        """Whether nothing has to be looked at between runs: no node is checked or timed, no result is an argument."""
+        return not (self.checked or self.timed or any(a.storage in self.kept for a in arguments))
+
+    def run_over(self, arguments: list[Tensor], size: int, times: int) -> Any:
+        """Replay `times` times: on the first `size` rows of the arguments, on the next ones, and so on."""
+        moves = []
+        for k, argument in enumerate(arguments):
+            self._bind(k, argument[:size])
+            nbytes = size * argument.layout.strides[0] * argument.layout.dtype.itemsize
+            moves += [(step, place, nbytes) for step, place, _ in self.slot_places[k]]
+            self.bound[k] = 0  # the program's addresses have moved on afterwards
+        self.program.loop(times, moves)
+        self._note(arguments, times)
+        return self.result
+
+    def _note(self, arguments: list[Tensor], times: int) -> None:
+        """Let versions and gradients be what `times` eager runs would have left."""
         self.note_changes(arguments)
         for storage in self.changed:
-            storage.version += 1
+            storage.version += times
         for tensor, grad in self.grads_after:
             tensor._grad = grad
-        return self.result
 
     def note_changes(self, arguments: list[Tensor]) -> None:
         """Count a new version of every argument that the step writes to."""
@@ -171,7 +188,7 @@ class Tape:
     def _bind(self, k: int, argument: Tensor) -> None:
         self.bound[k] = argument.address
         slot = self.slots[k]
-        slot.address, slot.owner = argument.address, argument.storage
+        slot.owner = argument.storage
         slot.nbytes = argument.layout.span() * argument.layout.dtype.itemsize
         for step, place, delta in self.slot_places[k]:
             self.program.bind(step, place, argument.address + delta)

@@ -99,6 +99,14 @@ class Program:
         for step in self.steps:
             step.spec.launch(*step.tensors)
 
+    def loop(self, times: int, moves: Sequence[tuple[int, int, int]]) -> None:
+        """Run `times` times, after each moving the address of argument `place` of node `step` on by some bytes, for
+        each (step, place, bytes) in moves."""
+        for _ in range(times):
+            self.run()
+            for step, place, nbytes in moves:
+                self.bind(step, place, self.steps[step].tensors[place].address + nbytes)
+
     def run_timed(self) -> list[int]:
         """Run, and give the nanoseconds of each node."""
         times = []
@@ -118,7 +126,9 @@ class Program:
 
     def bind(self, step: int, place: int, address: int) -> None:
         """The argument `place` of node `step` lies at `address` now."""
-        self.steps[step].tensors[place].address = address
+        tensor = self.steps[step].tensors[place]
+        tensor.address = address
+        tensor.storage.address = address - tensor.offset * tensor.itemsize  # where a reference's array looks
 
 
 def holds_nan(tensor: Any) -> bool:

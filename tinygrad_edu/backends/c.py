@@ -139,6 +139,13 @@ class Program(backends.Program):
             else:
                 self.steps[first].spec.launch(*self.steps[first].tensors)
 
+    def loop(self, times: int, moves: Sequence[tuple[int, int, int]]) -> None:
+        if len(self.stretches) != 1 or self.stretches[0][2] is None:
+            super().loop(times, moves)
+            return
+        steps, places, nbytes = zip(*moves, strict=True) if moves else ((), (), ())
+        lib.tg_tape_loop(self.stretches[0][2], times, len(moves), steps, places, nbytes)
+
     def run_timed(self) -> list[int]:
         times = []
         for first, end, tape in self.stretches:

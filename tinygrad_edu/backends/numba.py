@@ -97,13 +97,16 @@ class _ToElement(ast.NodeTransformer):
     def visit_If(self, node: ast.If) -> Any:
         test = self.visit(node.test)
         if isinstance(test, ast.Constant):
-            return [self.visit(statement) for statement in (node.body if test.value else node.orelse)]
-        node.test = test
-        node.body, node.orelse = ([self.visit(x) for x in branch] for branch in (node.body, node.orelse))
+            return self._all(node.body if test.value else node.orelse)
+        node.test, node.body, node.orelse = test, self._all(node.body), self._all(node.orelse)
         return node
 
     def visit_With(self, node: ast.With) -> Any:
-        return [self.visit(statement) for statement in node.body]  # np.errstate: compiled code raises no warnings
+        return self._all(node.body)  # np.errstate: compiled code raises no warnings
+
+    def _all(self, statements: list[ast.stmt]) -> list[ast.stmt]:
+        found = [self.visit(statement) for statement in statements]  # a visit gives a statement, several or none
+        return [x for one in found for x in (one if isinstance(one, list) else [one] if one else [])]
 
 
 @functools.cache

@@ -153,7 +153,6 @@ class Optimizer:
                 for inputs in self._inputs(group, slot):
                     self.op.apply(*inputs, **slot.flags)
         for watcher in modes.watchers:
-            watcher.refreshes(self.refresh)
             watcher.guards(self._structure)
         for hook in list(self._post_hooks.values()):
             hook(self, (closure,), {})

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..replay import Replay
 from ..tensor import Tensor
 
 STEPS = 64  # between two reports of progress: rare enough to cost nothing at a batch size of 1
 
 
 def train_epoch(
-    step: Callable[[Tensor], Any],
+    step: Replay,
     order: Tensor,
     batch_size: int,
     advance: Callable[[int], Any] = lambda rows: None,
@@ -25,6 +26,5 @@ def train_epoch(
     advance(rows) is told how many rows were done since it was last called.
     """
     for piece in order.split(batch_size * STEPS):
-        for rows in piece.split(batch_size):
-            step(rows)
+        step.over(batch_size, piece)
         advance(len(piece))
