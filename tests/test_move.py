@@ -49,6 +49,8 @@ t.meshgrid([x[0, 0], x[0, :, 0]], indexing="xy"); t.meshgrid(x[0, 0], x[0, 1], x
 x.sort(0); x.sort(1, descending=True); t.sort(x, dim=-1, descending=True, stable=True); t.sort(x[0, 0, 0])
 t.argsort(x); x.argsort(0); x.argsort(dim=1, descending=True); t.msort(x); x.argsort(stable=True)
 x[0, 0, 0].argsort(); x.topk(2); x.topk(1, 0); x.topk(3, dim=1, largest=False); t.topk(x, 4, -1); t.topk(x, 0)
+t.flip(x, dims=(0, 1)); t.reshape(x, shape=(4, 6)); t.permute(x, dims=(2, 0, 1)); x.repeat(repeats=(2, 1, 1))
+x[:1].expand(size=(2, 3, 4)); t.tile(x, dims=(2, 1)); x.view(size=(6, 4)); F.pad(x[None], (-1, 1, 2, -1), "circular")
 t.topk(x[0, 0, 0], 1); x.kthvalue(2); x.kthvalue(1, 0); t.kthvalue(x, 3, dim=1, keepdim=True); t.kthvalue(x, 1, -1)
 """
 EXPRESSIONS = [e.strip() for line in SAME.strip().splitlines() for e in line.split(";")]

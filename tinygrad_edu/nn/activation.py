@@ -129,7 +129,9 @@ class PReLU(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         weight: Tensor = self.weight
-        if self.num_parameters > 1 and input.dim() > 2:
+        if self.num_parameters == 1:
+            weight = weight.reshape(())
+        elif input.dim() > 2:
             weight = weight.reshape(-1, *[1] * (input.dim() - 2))
         return input.where(input > 0, weight * input)
 

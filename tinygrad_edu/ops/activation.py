@@ -107,7 +107,7 @@ def elu_grad(out, grad, input, *, alpha):
 elu.vjps(input=lambda g, input, alpha: elu_grad(g, input, alpha=alpha))
 elu_grad.vjps(
     grad=lambda g, input, alpha: elu_grad(g, input, alpha=alpha),
-    input=lambda g, grad, input, alpha: where(input > 0, 0.0, g * grad * exp(input.clamp(max=0.0)) * alpha),
+    input=lambda g, grad, input, alpha: where(input >= 0, 0.0, g * grad * exp(input.clamp(max=0.0)) * alpha),
 )
 
 

@@ -252,13 +252,13 @@ clamp.vjps(input=lambda g, input, y: where(y == input, g, 0.0))
 
 
 def clamp_min(input: Tensor, min: Any) -> Tensor:
-    """clamp with a lower bound only."""
-    return clamp(input, min)
+    """clamp with a lower bound only; of bools, unlike clamp, too."""
+    return maximum(input, min) if input.layout.dtype is bool_ else clamp(input, min)
 
 
 def clamp_max(input: Tensor, max: Any) -> Tensor:
-    """clamp with an upper bound only."""
-    return clamp(input, max=max)
+    """clamp with an upper bound only; of bools, unlike clamp, too."""
+    return minimum(input, max) if input.layout.dtype is bool_ else clamp(input, max=max)
 
 
 # Whole tensors

@@ -23,7 +23,6 @@ from .common import (
     as_tensor,
     binary,
     is_number,
-    promoted,
     unary,
     zeros_as,
 )
@@ -83,8 +82,7 @@ class Quotient(Binary):
         if rounding_mode == "floor":
             return floor_divide(input, other)
         if rounding_mode == "trunc":
-            a, b = promoted(self.name, input, other)
-            return trunc(self(a, b)) if a.layout.dtype.is_floating_point else truncated_quotient(a, b)
+            return truncated_quotient(input, other)
         raise ValueError(f"div: rounding_mode must be None, 'trunc' or 'floor', got {rounding_mode!r}")
 
 
@@ -108,11 +106,17 @@ def floor_divide(out, input, other):
 floor_divide.vjps(input=lambda g: zeros_as(g), other=lambda g: zeros_as(g))
 
 
-@binary()
+@binary(bools=None)
 def truncated_quotient(out, input, other):
-    """The quotient of integers rounded towards 0."""
-    np.floor_divide(input, other, out=out)
-    np.add(out, (out < 0) & (out * other != input), out=out)
+    """The quotient rounded towards 0, flat as all rounding."""
+    if out.dtype.kind == "f":
+        np.trunc(np.divide(input, other), out=out)
+    else:
+        np.floor_divide(input, other, out=out)
+        np.add(out, (out < 0) & (out * other != input), out=out)
+
+
+truncated_quotient.vjps(input=lambda g: zeros_as(g), other=lambda g: zeros_as(g))
 
 
 @binary(bools=None)
@@ -121,7 +125,7 @@ def remainder(out, input, other):
     np.remainder(input, other, out=out)
 
 
-remainder.vjps(input=lambda g: g, other=lambda g, input, other: -g * (input / other).floor())
+remainder.vjps(input=lambda g: g, other=lambda g, input, other: -g * floor_divide(input, other))
 
 
 @unary(floats=False, bools=False)
