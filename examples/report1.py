@@ -16,8 +16,8 @@ import numpy as np
 import tinygrad_edu as tg
 from tinygrad_edu import nn
 from tinygrad_edu.datasets import FashionMNIST
-from tinygrad_edu.datasets.transforms import ToTensor
 from tinygrad_edu.nn import functional as F
+from tinygrad_edu.transforms import ToTensor
 from tinygrad_edu.utils.data import DataLoader
 
 NETWORK = [

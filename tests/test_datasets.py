@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
-from tinygrad_edu.datasets import DatasetError, Digits, FashionMNIST, read_idx, transforms
+from tinygrad_edu import transforms
+from tinygrad_edu.datasets import DatasetError, Digits, FashionMNIST, read_idx
 from tinygrad_edu.datasets.download import DownloadError, download
 from tinygrad_edu.datasets.resource import Resource, Source
 from tinygrad_edu.datasets.vision import IdxDataset

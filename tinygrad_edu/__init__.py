@@ -14,9 +14,6 @@ from typing import Any
 # Packed: a name a line would fill ten pages.
 # fmt: off
 # isort: off
-# Packed: a name a line would fill ten pages.
-# fmt: off
-# isort: off
 from . import autograd, backends, config
 from . import derivatives  # noqa: F401  (autograd.functional)
 from .config import get_num_threads, set_num_threads, show_config
@@ -71,8 +68,6 @@ from .replay import replay
 from .tensor import Tensor
 # isort: on
 # fmt: on
-# isort: on
-# fmt: on
 
 __version__ = "0.1.0"
 
@@ -80,9 +75,8 @@ float, double, int, long, bool = float32, float64, int32, int64, bool_
 subtract, multiply, divide, true_divide, negative, absolute, clip = sub, mul, div, div, neg, abs, clamp
 greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne
 
-ABOVE = ("datasets", "nn", "optim", "reports", "train", "utils")  # subpackages imported when used
+ABOVE = ("datasets", "nn", "optim", "reports", "train", "transforms", "utils")  # subpackages imported when used
 
-# fmt: off
 # fmt: off
 __all__ = [
     "Generator", "Size", "Tensor", "abs", "absolute", "add", "addcdiv", "addcmul", "addmm", "all", "allclose",

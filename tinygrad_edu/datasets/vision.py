@@ -1,7 +1,7 @@
 """What the image data sets share: images and labels as two tensors, in torchvision's class form without PIL.
 
 A set names its files, its source and its classes; loading is two calls. Images stay uint8, and a transform made of
-ToTensor and Normalize runs as one kernel for a whole batch. Read next: fashion_mnist.py, then transforms.py.
+ToTensor and Normalize runs as one kernel for a whole batch. Read next: fashion_mnist.py, then ../transforms.py.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import numpy as np
 from ..ops.batch import assemble
 from ..ops.create import from_numpy
 from ..tensor import Tensor
+from ..transforms import scaling_of
 from ..utils.data.dataset import Dataset
 from .idx import read_idx
 from .resource import DatasetError, Resource, Source
-from .transforms import scaling_of
 
 
 class ImageDataset(Dataset[Any]):

@@ -1,7 +1,7 @@
 """Transforms of images: PyTorch's ToTensor, Normalize and Compose, for tensors of bytes.
 
 They run on one image, in Python. Where a transform is made of these only, `scaling_of` says so and a DataLoader has
-the batch assembled by one kernel instead. Augmentation is not here. Read next: ../ops/batch.py.
+the batch assembled by one kernel instead. Augmentation is not here. Read next: ops/batch.py.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..dtypes import float32, uint8
-from ..ops.create import tensor
-from ..tensor import Tensor
+from .dtypes import float32, uint8
+from .ops.create import tensor
+from .tensor import Tensor
 
 Scaling = tuple[float, tuple[float, ...], tuple[float, ...]]  # (pixel * scale - mean) / std, by channel
 
