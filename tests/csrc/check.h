@@ -27,6 +27,7 @@ void test_registry(void);
 void test_memory(void);
 void test_runner(void);
 void test_kernels(void);
+void test_families(void);
 
 /* Describe a contiguous array; data may follow later. */
 static inline void describe(tg_array *a, int dtype, int ndim, const int64_t *shape, void *data) {

@@ -12,6 +12,7 @@ int main(void) {
         printf("%s\n", isas[i]);
         test_runner();
         test_kernels();
+        test_families();
     }
     tg_threads_set(1); /* joins the workers: the thread sanitizer reports those that are left behind */
     tg_memory_trim();

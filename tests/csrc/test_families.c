@@ -1,0 +1,484 @@
+/* test_families.c: every kernel that there is, on shapes and strides of all kinds, positions out of range included.
+ *
+ * What a trial checks: trial.h. A kernel without a case here, or one that refuses all that its case offers, fails.
+ * Values are Python's topic, but for products and functions (test_kernels.c). */
+#include "trial.h"
+
+typedef struct {
+    int ndim;
+    int64_t shape[TG_DIMS];
+} dims;
+
+static const dims shapes[] = {
+    {0, {0}},
+    {1, {1}},
+    {1, {7}},
+    {1, {33}},
+    {1, {0}},
+    {2, {3, 5}},
+    {2, {5, 17}},
+    {2, {33, 4}},
+    {2, {16, 16}},
+    {2, {1, 31}},
+    {2, {31, 1}},
+    {2, {4, 67}},
+    {2, {67, 4}},
+    {3, {2, 3, 5}},
+    {3, {4, 1, 17}},
+    {3, {3, 0, 2}},
+    {4, {2, 3, 2, 5}},
+    {6, {2, 1, 3, 2, 1, 3}},
+    /* from here on large enough to be shared by threads */
+    {2, {151, 301}},
+    {2, {3, 40001}},
+    {2, {40001, 3}},
+    {3, {17, 33, 70}},
+};
+enum { SMALL = 18, N_SHAPES = sizeof shapes / sizeof *shapes };
+
+/* Of a large shape one layout serves, of small ones every other: each kernel gets others, for each type. */
+static int worth_trying(int s, int layout, int kernel) {
+    return s < SMALL ? (s + layout + kernel) % 2 == 0 : layout == (kernel + s) % LAYOUTS;
+}
+
+#define EACH_LAYOUT(s, layout)                           \
+    for (int s = 0; s < N_SHAPES; s++)                   \
+        for (int layout = 0; layout < LAYOUTS; layout++) \
+            if (worth_trying(s, layout, kernel))
+
+/* ---- elementwise: `types` are those of output and inputs: x the kernel's, b bool ---- */
+
+static void elementwise(int kernel, int x, const char *types) {
+    int n = (int)strlen(types);
+    EACH_LAYOUT(s, layout) {
+        for (int in_place = 0; in_place <= (types[1] == types[0]); in_place++) {
+            trial t = trial_new(kernel, n);
+            for (int i = 0; i < n; i++)
+                trial_array(&t, i, types[i] == 'b' ? TG_BOOL : x, shapes[s].ndim, shapes[s].shape,
+                            i && !(in_place && i == 1) ? (layout + (i - 1) * s) % LAYOUTS : PLAIN);
+            t.node->floats[0] = -0.5, t.node->floats[1] = 1.5;
+            t.node->ints[0] = s & 1, t.node->n_ints = 1;
+            if (in_place) {
+                free(t.block[0]);
+                t.block[0] = NULL, t.bytes[0] = 0;
+                t.node->args[0].data = t.node->args[1].data;
+            }
+            trial_run(&t, in_place ? 2 : 0);
+        }
+    }
+}
+
+/* The same for kernels that take contiguous inputs and no output in an input's place. */
+static void separate(int kernel, int x, const char *types) {
+    for (int s = 0; s < N_SHAPES; s++) {
+        trial t = trial_new(kernel, (int)strlen(types));
+        for (int i = 0; i < t.node->n_args; i++) trial_array(&t, i, x, shapes[s].ndim, shapes[s].shape, PLAIN);
+        trial_run(&t, 0);
+    }
+}
+
+/* ---- reduce: `types`: the output's: x, b bool, i int64, w x for floats and int64 for integers ---- */
+
+static int output_type(char type, int x) {
+    return type == 'b' ? TG_BOOL : type == 'i' || (type == 'w' && x > TG_F64) ? TG_I64 : x;
+}
+
+static void reduction(int kernel, int x, const char *types) {
+    EACH_LAYOUT(s, layout)
+    for (int reduced = 0; reduced < 1 << shapes[s].ndim; reduced++) {
+        dims out = shapes[s];
+        for (int d = 0; d < out.ndim; d++)
+            if (reduced >> d & 1) out.shape[d] = 1;
+        trial t = trial_new(kernel, 2);
+        trial_array(&t, 0, output_type(*types, x), out.ndim, out.shape, PLAIN);
+        trial_array(&t, 1, x, out.ndim, shapes[s].shape, layout);
+        trial_run(&t, 0);
+    }
+}
+
+/* One input, or more of its shape, and ints[0] a dimension: cumsum, softmax and their like. */
+static void along(int kernel, int x, const char *types) {
+    EACH_LAYOUT(s, layout)
+    for (int dim = 0; dim < shapes[s].ndim; dim++) {
+        trial t = trial_new(kernel, (int)strlen(types));
+        for (int i = 0; i < t.node->n_args; i++)
+            trial_array(&t, i, output_type(types[i], x), shapes[s].ndim, shapes[s].shape,
+                        i ? (layout + (i - 1) * s) % LAYOUTS : PLAIN);
+        t.node->ints[0] = dim, t.node->n_ints = 1;
+        trial_run(&t, 0);
+    }
+}
+
+/* The same where ints[0] says how many of the last dimensions, floats[0] is eps. */
+static void over_last(int kernel, int x, const char *types) {
+    EACH_LAYOUT(s, layout)
+    for (int n = 1; n <= shapes[s].ndim; n++) {
+        trial t = trial_new(kernel, (int)strlen(types));
+        for (int i = 0; i < t.node->n_args; i++)
+            trial_array(&t, i, x, shapes[s].ndim, shapes[s].shape, i ? (layout + (i - 1) * s) % LAYOUTS : PLAIN);
+        t.node->ints[0] = n, t.node->n_ints = 1, t.node->floats[0] = 1e-5;
+        trial_run(&t, 0);
+    }
+}
+
+/* ---- move ---- */
+
+static void copy(int kernel, int x, const char *types) {
+    (void)types;
+    EACH_LAYOUT(s, layout) {
+        trial t = trial_new(kernel, 2);
+        trial_array(&t, 0, x, shapes[s].ndim, shapes[s].shape, PLAIN);
+        trial_array(&t, 1, x, shapes[s].ndim, shapes[s].shape, layout);
+        trial_run(&t, 0);
+    }
+}
+
+static void cast(int kernel, int x, const char *types) {
+    (void)types;
+    EACH_LAYOUT(s, layout)
+    for (int to = TG_F32; to <= TG_BOOL; to++) {
+        trial t = trial_new(kernel, 2);
+        trial_array(&t, 0, to, shapes[s].ndim, shapes[s].shape, PLAIN);
+        trial_array(&t, 1, x, shapes[s].ndim, shapes[s].shape, layout);
+        trial_run(&t, 0);
+    }
+}
+
+/* A target of any strides, a source of any strides and type. */
+static void copy_into(int kernel, int x, const char *types) {
+    (void)types;
+    EACH_LAYOUT(s, layout)
+    for (int from = TG_F32; from <= TG_BOOL; from++) {
+        trial t = trial_new(kernel, 2);
+        trial_array(&t, 0, x, shapes[s].ndim, shapes[s].shape, (s + from) % FIRST_REPEATED);
+        trial_array(&t, 1, from, shapes[s].ndim, shapes[s].shape, layout);
+        trial_run(&t, 1);
+    }
+}
+
+static void flip(int kernel, int x, const char *types) {
+    (void)types;
+    EACH_LAYOUT(s, layout)
+    for (int flipped = 0; flipped < 1 << shapes[s].ndim; flipped += 1 + (s >= SMALL)) {
+        trial t = trial_new(kernel, 2);
+        trial_array(&t, 0, x, shapes[s].ndim, shapes[s].shape, PLAIN);
+        trial_array(&t, 1, x, shapes[s].ndim, shapes[s].shape, layout);
+        for (int d = 0; d < shapes[s].ndim; d++)
+            if (flipped >> d & 1) t.node->ints[t.node->n_ints++] = d;
+        trial_run(&t, 0);
+    }
+}
+
+static void roll(int kernel, int x, const char *types) {
+    (void)types;
+    EACH_LAYOUT(s, layout)
+    for (int moved = 0; moved < 1 << shapes[s].ndim; moved++) {
+        trial t = trial_new(kernel, 2);
+        trial_array(&t, 0, x, shapes[s].ndim, shapes[s].shape, PLAIN);
+        trial_array(&t, 1, x, shapes[s].ndim, shapes[s].shape, layout);
+        t.node->n_ints = shapes[s].ndim;
+        for (int d = 0; d < shapes[s].ndim; d++)
+            if (moved >> d & 1 && shapes[s].shape[d]) t.node->ints[d] = (layout + 1) % shapes[s].shape[d];
+        trial_run(&t, 0);
+    }
+}
+
+/* The input comes at index 1, 1, ... of a larger output, every second element of it in the last dimension. */
+static void put_in_place(int kernel, int x, const char *types) {
+    (void)types;
+    EACH_LAYOUT(s, layout) {
+        dims out = shapes[s];
+        for (int d = 0; d < out.ndim; d++) out.shape[d] = 2 * out.shape[d] + 1;
+        trial t = trial_new(kernel, 2);
+        trial_array(&t, 0, x, out.ndim, out.shape, PLAIN);
+        trial_array(&t, 1, x, out.ndim, shapes[s].shape, layout);
+        for (int d = 0; d < out.ndim; d++) {
+            int64_t stride = t.node->args[0].stride[d];
+            if (shapes[s].shape[d]) t.node->ints[0] += stride;
+            t.node->ints[d + 1] = d == out.ndim - 1 ? 2 * stride : stride;
+        }
+        t.node->n_ints = out.ndim + 1, t.node->floats[0] = 3;
+        trial_run(&t, 0);
+    }
+}
+
+/* Three inputs of other sizes along the dimension, one of them 0. */
+static void cat(int kernel, int x, const char *types) {
+    (void)types;
+    EACH_LAYOUT(s, layout)
+    for (int dim = 0; dim < shapes[s].ndim; dim++) {
+        dims out = shapes[s], in = shapes[s];
+        int64_t sizes[] = {out.shape[dim], 0, out.shape[dim] + 3};
+        out.shape[dim] = sizes[0] + sizes[1] + sizes[2];
+        trial t = trial_new(kernel, 4);
+        trial_array(&t, 0, x, out.ndim, out.shape, PLAIN);
+        for (int i = 1; i <= 3; i++) {
+            in.shape[dim] = sizes[i - 1];
+            trial_array(&t, i, x, in.ndim, in.shape, (layout + i * s) % LAYOUTS);
+        }
+        t.node->ints[0] = dim, t.node->n_ints = 1;
+        trial_run(&t, 0);
+    }
+}
+
+static void triangle(int kernel, int x, const char *types) {
+    static const int64_t diagonals[] = {-1000000, -3, -1, 0, 1, 4, 1000000};
+    (void)types;
+    EACH_LAYOUT(s, layout)
+    for (int i = 0; i < 7 && shapes[s].ndim >= 2; i++) {
+        trial t = trial_new(kernel, 2);
+        trial_array(&t, 0, x, shapes[s].ndim, shapes[s].shape, PLAIN);
+        trial_array(&t, 1, x, shapes[s].ndim, shapes[s].shape, layout);
+        t.node->ints[0] = diagonals[i], t.node->n_ints = 1;
+        trial_run(&t, 0);
+    }
+}
+
+/* ---- pick: `types`: what each argument is: t the table, r the rows, n the index, and l, the index as a list of one
+ * dimension; capital: updated. Tables of t and n are larger than the rows in all other dimensions. ---- */
+
+static void positions(int kernel, int x, const char *types) {
+    int listed = strchr(types, 'l') != NULL;
+    EACH_LAYOUT(s, layout)
+    for (int dim = 0; dim < shapes[s].ndim; dim++)
+        for (int more = -2; more <= 3; more += 5) { /* rows, than the table has */
+            dims table = shapes[s], rows = shapes[s];
+            rows.shape[dim] = more < 0 ? (table.shape[dim] + 1) / 2 : table.shape[dim] + more;
+            for (int d = 0; d < table.ndim; d++)
+                if (d != dim && !listed) table.shape[d]++;
+            if (table.shape[dim] == 0) continue; /* nothing to pick from: Python forbids that */
+            trial t = trial_new(kernel, (int)strlen(types));
+            for (int i = 0; i < t.node->n_args; i++) {
+                int how = i ? (layout + (i - 1) * s) % LAYOUTS : PLAIN;
+                if (types[i] == 'T') how = layout % FIRST_REPEATED;
+                if (types[i] == 'n')
+                    trial_array(&t, i, TG_I64, rows.ndim, rows.shape, how);
+                else if (types[i] == 'l')
+                    trial_array(&t, i, TG_I64, 1, &rows.shape[dim], how);
+                else if (types[i] == 'r')
+                    trial_array(&t, i, x, rows.ndim, rows.shape, how);
+                else
+                    trial_array(&t, i, x, table.ndim, table.shape, how);
+                if (types[i] == 'n' || types[i] == 'l') trial_positions(&t, i, table.shape[dim]);
+            }
+            t.node->ints[0] = dim, t.node->n_ints = 1;
+            trial_run(&t, types[0] == 'T');
+        }
+}
+
+static void assemble(int kernel, int x, const char *types) {
+    (void)types;
+    for (int big = 0; big < 2; big++)
+        for (int channels = 1; channels <= 3; channels += 2)
+            for (int layout = 0; layout < LAYOUTS; layout++) {
+                int64_t n = big ? 200 : 7, b = big ? 301 : 5;
+                trial t = trial_new(kernel, 3);
+                trial_array(&t, 0, TG_F32, 4, (int64_t[]){b, channels, 13, big ? 31 : 3}, PLAIN);
+                trial_array(&t, 1, x, 4, (int64_t[]){n, channels, 13, big ? 31 : 3}, PLAIN);
+                trial_array(&t, 2, TG_I64, 1, &b, layout);
+                trial_positions(&t, 2, n);
+                t.node->ints[0] = big ? channels : 1, t.node->n_ints = 1;
+                for (int i = 0; i < 6; i++) t.node->floats[i] = 0.25 * (i + 1);
+                trial_run(&t, 0);
+            }
+}
+
+/* ---- products and losses: `types`: the rows and columns of each argument, by letters ---- */
+
+static const int64_t sizes[] = {1, 3, 16, 17, 33, 70};
+
+/* Matrices but for a bias, which has one letter; commas between arguments; e.g. "mn,mk,kn". */
+static void product(int kernel, int x, const char *types) {
+    for (int batch = 0; batch < 2; batch++)
+        for (int layout = 0; layout < LAYOUTS; layout++)
+            for (int e = 0; e < 6 * 6 * 6 + 2; e++) {
+                int64_t m = sizes[e % 6], n = sizes[e / 6 % 6], k = sizes[e / 36 % 6];
+                if (e >= 216) m = 260 - e, n = 130, k = e == 216 ? 310 : 0;
+                int batched = batch && !strcmp(types, "mn,mk,kn");
+                if (batch > batched || e % 4 != layout % 4 || (batched && e % 7)) continue;
+                int n_args = 1;
+                for (const char *c = types; *c; c++) n_args += *c == ',';
+                trial t = trial_new(kernel, n_args);
+                const char *c = types;
+                for (int i = 0; i < n_args; i++, c++) {
+                    int64_t shape[3] = {3};
+                    int ndim = batched;
+                    for (; *c && *c != ','; c++) shape[ndim++] = *c == 'm' ? m : *c == 'n' ? n : k;
+                    trial_array(&t, i, x, ndim, shape, i ? (layout + (i - 1) * e) % LAYOUTS : PLAIN);
+                }
+                t.node->ints[0] = e & 1, t.node->n_ints = 1;
+                trial_run(&t, 0);
+            }
+}
+
+/* Logits of m rows and n classes, targets of all kinds, among them the one that is ignored: 't' stands for them. */
+static void classes(int kernel, int x, const char *types) {
+    for (int s = 0; s < N_SHAPES; s++)
+        for (int layout = 0; layout < LAYOUTS && shapes[s].ndim == 2; layout++) {
+            int64_t rows = shapes[s].shape[0], c = shapes[s].shape[1];
+            trial t = trial_new(kernel, (int)strlen(types));
+            for (int i = 0; i < t.node->n_args; i++) {
+                int how = i ? (layout + i * s) % LAYOUTS : PLAIN;
+                trial_array(&t, i, types[i] == 't' ? TG_I64 : x, types[i] == 'm' ? 2 : 1, (int64_t[]){rows, c}, how);
+                if (types[i] == 't') trial_positions(&t, i, c);
+            }
+            t.node->ints[0] = s & 1 ? -100 : 0, t.node->n_ints = 1;
+            trial_run(&t, 0);
+        }
+}
+
+/* ---- random: `types` as for elementwise, k for the key, p for an output in one dimension; the bounds serve whole and
+ * real numbers ---- */
+
+static void drawn(int kernel, int x, const char *types) {
+    EACH_LAYOUT(s, layout) {
+        trial t = trial_new(kernel, (int)strlen(types));
+        int64_t two = 2, count = 1;
+        for (int d = 0; d < shapes[s].ndim; d++) count *= shapes[s].shape[d];
+        for (int i = 0; i < t.node->n_args; i++) {
+            if (types[i] == 'k')
+                trial_array(&t, i, TG_I64, 1, &two, PLAIN);
+            else if (types[i] == 'p')
+                trial_array(&t, i, x, 1, &count, PLAIN);
+            else
+                trial_array(&t, i, x, shapes[s].ndim, shapes[s].shape, i ? layout : PLAIN);
+        }
+        t.node->ints[0] = 3, t.node->ints[1] = 30000, t.node->n_ints = 2;
+        t.node->floats[0] = 0.5, t.node->floats[1] = 2;
+        trial_run(&t, 0);
+    }
+}
+
+static void take_key(int kernel, int x, const char *types) {
+    (void)types;
+    trial t = trial_new(kernel, 2);
+    for (int i = 0; i < 2; i++) trial_array(&t, i, x, 1, (int64_t[]){2}, PLAIN);
+    trial_run(&t, 2);
+}
+
+/* ---- update: `types`: of each flag the tensors that it adds, or '-'. One to three parameters, small and large ---- */
+
+static void optimiser(int kernel, int x, const char *types) {
+    const char *name = tg_kernel_name(kernel);
+    for (unsigned flags = 0; flags < 1u << strlen(types); flags++)
+        for (int n = 1; n <= 3; n++) {
+            int per = !strcmp(name, "sgd_") ? 2 : !strcmp(name, "adam_") ? 5 : 4;
+            for (int f = 0; types[f]; f++)
+                if (flags >> f & 1 && types[f] != '-') per += types[f] - '0';
+            trial t = trial_new(kernel, 1 + n * per);
+            unsigned changed = 0;
+            trial_array(&t, 0, TG_F64, 1, (int64_t[]){5}, PLAIN);
+            for (int i = 0; i < 5; i++) ((double *)t.block[0])[i] = 0.125 * (i + 1);
+            for (int k = 1; k < t.node->n_args; k++) {
+                const dims *s = &shapes[(k - 1) / per == 1 ? SMALL : 4 + (k - 1) / per];
+                int role = (k - 1) % per, one = role == per - 1 && per > 2;
+                trial_array(&t, k, one ? (n & 1 ? TG_F32 : x) : x, one ? 0 : s->ndim, s->shape, PLAIN);
+                if (role != 1) changed |= 1u << k;
+            }
+            for (int f = 0; types[f]; f++) t.node->ints[f] = flags >> f & 1;
+            t.node->n_ints = (int)strlen(types);
+            trial_run(&t, changed | 1); /* the settings stand where outputs do, and stay as they are */
+        }
+}
+
+/* ---- which kernel is tried how ---- */
+
+typedef struct {
+    const char *name;
+    void (*test)(int kernel, int x, const char *types);
+    const char *types;
+} family_case;
+
+static const family_case cases[] = {
+#define UNARY(name, ...) {#name, elementwise, "xx"},
+#define FUNCTION UNARY
+#define FLAG_FUNCTION UNARY
+#define RARE_FUNCTION UNARY
+#define BINARY(name, ...) {#name, elementwise, "xxx"},
+#define GRADIENT BINARY
+#define FLAG_GRADIENT BINARY
+#define RARE_BINARY BINARY
+#define CHOICE(name, ...) {#name, elementwise, "xbxx"},
+#define TEST(name, ...) {#name, elementwise, "bx"},
+#define COMPARE(name, ...) {#name, elementwise, "bxx"},
+#define TG_FLOATING 1
+#include "elementwise.def"
+#undef TG_FLOATING
+#define TG_FLOATING 0
+#include "elementwise.def"
+    {"sum", reduction, "w"},
+    {"prod", reduction, "w"},
+    {"mean", reduction, "x"},
+    {"amax", reduction, "x"},
+    {"amin", reduction, "x"},
+    {"any", reduction, "b"},
+    {"all", reduction, "b"},
+    {"argmax", reduction, "i"},
+    {"argmin", reduction, "i"},
+    {"cumsum", along, "wx"},
+    {"copy", copy, ""},
+    {"cast", cast, ""},
+    {"copy_", copy_into, ""},
+    {"flip", flip, ""},
+    {"roll", roll, ""},
+    {"place", put_in_place, ""},
+    {"cat", cat, ""},
+    {"tril", triangle, ""},
+    {"triu", triangle, ""},
+    {"gather", positions, "rtn"},
+    {"index_select", positions, "rtl"},
+    {"gather_grad", positions, "trn"},
+    {"index_add_zeros", positions, "trl"},
+    {"scatter", positions, "ttnr"},
+    {"index_copy", positions, "ttlr"},
+    {"index_copy_", positions, "Tlr"},
+    {"index_add_", positions, "Tlr"},
+    {"assemble", assemble, ""},
+    {"matmul", product, "mn,mk,kn"},
+    {"linear", product, "mn,mk,nk,n"},
+    {"linear_grad_input_relu", product, "mn,mk,kn,mn"},
+    {"softmax", along, "xx"},
+    {"softmax_grad", along, "xxx"},
+    {"log_softmax", along, "xx"},
+    {"log_softmax_grad", along, "xxx"},
+    {"standardize", over_last, "xx"},
+    {"standardize_grad", over_last, "xxx"},
+    {"cross_entropy_rows", classes, "xmt"},
+    {"cross_entropy_rows_grad", classes, "mxmt"},
+    {"log_sigmoid", separate, "xx"},
+    {"binary_cross_entropy", separate, "xxx"},
+    {"random_uniform", drawn, "xk"},
+    {"random_normal", drawn, "xk"},
+    {"random_integers", drawn, "xk"},
+    {"random_permutation", drawn, "pk"},
+    {"dropout", drawn, "xxk"},
+    {"take_key", take_key, ""},
+    {"sgd_", optimiser, "2--"},
+    {"adam_", optimiser, "1--"},
+    {"rmsprop_", optimiser, "11-"},
+    {"adagrad_", optimiser, "-"},
+};
+
+static const family_case *case_of(const char *name) {
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        if (!strcmp(cases[i].name, name)) return &cases[i];
+    return NULL;
+}
+
+void test_families(void) {
+    int tried = 0;
+    tg_threads_set(3);
+    trial_forget();
+    for (int kernel = 0; kernel < tg_kernel_count(); kernel++) {
+        const char *name = tg_kernel_name(kernel);
+        int dtype = tg_kernel_dtype(kernel);
+        if (!strncmp(name, "probe_", 6) || tg_kernel_find(name, dtype) < 0) continue; /* or not in this set */
+        const family_case *c = case_of(name);
+        CHECK(c, "%s has no case in %s", name, __FILE__);
+        c->test(kernel, dtype, c->types);
+        if (dtype == TG_U8) c->test(kernel, TG_BOOL, c->types);
+        CHECK(trial_ran(kernel), "%s refused all that it was offered, type %d", name, dtype);
+        tried++;
+    }
+    printf("%d kernels on all kinds of arrays\n", tried);
+}
