@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -70,9 +71,8 @@ def compare(names: list[str], threads: int, turns: int) -> list[list[str]]:
         rival_x, rival_y = torch.tensor(x), torch.tensor(y)
         ours = tg.replay(stepper(tg, tg.nn, tg.optim.SGD, ours_x, ours_y, sizes))
         rival = stepper(torch, torch.nn, torch.optim.SGD, rival_x, rival_y, sizes)
-        times = interleave(
-            {"ours": lambda: ours(ours_x, ours_y), "torch": lambda: rival(rival_x, rival_y)}, turns=turns, seconds=0.1
-        )
+        calls = {"ours": partial(ours, ours_x, ours_y), "torch": partial(rival, rival_x, rival_y)}
+        times = interleave(calls, turns=turns, seconds=0.1)
         peak = peak_gflops(isa, threads)
         done = flops(sizes, batch) / times["ours"].median / 1e9
         share = f"{done:.0f} GFLOP/s, {done / peak:.0%}" if peak else f"{done:.0f} GFLOP/s"

@@ -158,7 +158,8 @@ void tg_tape_run(tg_tape *tape) {
     end(team);
 }
 
-void tg_tape_loop(tg_tape *tape, int64_t times, int n, const int32_t *nodes, const int32_t *args, const int64_t *steps) {
+void tg_tape_loop(tg_tape *tape, int64_t times, int n, const int32_t *nodes, const int32_t *args,
+                  const int64_t *steps) {
     while (times-- > 0) {
         tg_tape_run(tape);
         for (int i = 0; i < n; i++) tape->nodes[nodes[i]]->args[args[i]].data += steps[i];

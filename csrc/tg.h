@@ -72,9 +72,9 @@ void tg_run_many(tg_node *node, const uintptr_t *addresses);
 
 /* Tapes. A tape owns nothing: its nodes stay the caller's, and so does all memory but the scratch.
  * run executes the nodes in order; loop does so `times` times and after each moves the address of n arguments on by
- * steps[i] bytes (the mini-batches of an epoch). run_timed also writes each node's nanoseconds (some 25 of them the clock's).
- * run_checked stops after the first node whose floating-point output holds a NaN (or, with inf != 0, an infinity)
- * and returns its index, or -1 when all is well. bind sets args[arg].data of node `node` (input slots change
+ * steps[i] bytes (the mini-batches of an epoch). run_timed also writes each node's nanoseconds (some 25 of them the
+ * clock's). run_checked stops after the first node whose floating-point output holds a NaN (or, with inf != 0, an
+ * infinity) and returns its index, or -1 when all is well. bind sets args[arg].data of node `node` (input slots change
  * address). Nodes are prepared before they are set; a tape, unlike a single node, is run by one thread at a time. */
 typedef struct tg_tape tg_tape;
 tg_tape *tg_tape_new(int n);

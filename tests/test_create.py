@@ -42,6 +42,12 @@ CREATED = {
     "arange-step-0": lambda t: t.arange(1, 5, 0),
     "linspace": lambda t: (t.linspace(0, 1, 5), t.linspace(1, -1, 1), t.linspace(0, 1, 0)),
     "linspace-negative": lambda t: t.linspace(0, 1, -1),
+    "arange-whole": lambda t: [t.arange(-0.9, 2.1, 2.0, dtype=d) for d in (t.int32, t.int64, t.uint8, t.float64)],
+    "arange-truncated": lambda t: (t.arange(0, -8.5, -4, dtype=t.int64), t.arange(0, -8.5, -4, dtype=t.int32)),
+    "arange-infinite": lambda t: t.arange(0, float("inf")),
+    "linspace-whole": lambda t: (t.linspace(4.3, -3, 50, dtype=t.int32), t.linspace(0, 3, 2, dtype=t.int64)),
+    "linspace-tensors": lambda t: t.linspace(t.tensor(0.5), t.tensor(2), 4),
+    "eye-negative": lambda t: t.eye(-1),
     "eye": lambda t: (t.eye(3), t.eye(2, 3, dtype=t.int64)),
     "new": lambda t: [
         t.ones(2, dtype=t.float64).new_zeros(2, 3),
@@ -193,11 +199,9 @@ def test_threads():
 
 def test_import_is_light():
     code = (
-        "import numpy, cffi, time, sys; start = time.process_time(); import tinygrad_edu; "
-        "print(time.process_time() - start)\n"
-        "heavy = {'numba', 'matplotlib', 'sklearn', 'torch', 'tqdm', 'safetensors', 'pathlib'}\n"
-        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+        "import sys, numpy, cffi; before = set(sys.modules); import tinygrad_edu\n"
+        "heavy = {'numba', 'matplotlib', 'sklearn', 'torch', 'tqdm', 'safetensors', 'pathlib', 'concurrent'}\n"
+        "assert not heavy & (set(sys.modules) - before), heavy & (set(sys.modules) - before)\n"
     )
-    runs = [python(code) for _ in range(5)]
-    assert all(run.returncode == 0 for run in runs), runs[0].stderr
-    assert min(float(run.stdout) for run in runs) < 0.1
+    run = python(code)
+    assert run.returncode == 0, run.stderr
