@@ -260,7 +260,7 @@ def gradients(call, *inputs):
     prod_without_zeros=lambda t, x: (x + 1).prod(0),
     norm_0=lambda t, x: (x * 0).norm(),
     norm_p=lambda t, x: t.stack([x.norm(p) for p in (0, 1, 1.5, 2, 3, inf, -inf)]),
-    norm_p_of_zeros=lambda t, x: t.stack([(x * 0).norm(p) for p in (0, 1, 1.5, 2, 3)]),
+    norm_p_of_zeros=lambda t, x: t.stack([(x * 0).norm(p) for p in (0, 1, 1.5, 2, 3, -1, -2.5)]),
     std_of_equals=lambda t, x: (x * 0 + 1).std(),
     power_of_0=lambda t, x: t.stack([x**p for p in (0, 1, 2, 3, 2.5)]),
     sqrt_positive=lambda t, x: (x + 1).sqrt(),

@@ -238,9 +238,11 @@ def tile(input: Tensor, *args: Any, dims: Any = None) -> Tensor:
     return repeat(input, (1,) * (input.layout.ndim - len(times)) + times)
 
 
-def repeat_interleave(input: Tensor, repeats: int | Tensor, dim: int | None = None) -> Tensor:
+def repeat_interleave(
+    input: Tensor, repeats: int | Tensor, dim: int | None = None, *, output_size: int | None = None
+) -> Tensor:
     """Each element repeated on the spot along dimension dim (None: of the tensor seen as one dimension); repeats may
-    hold a count for each, which a recorded step can't look at."""
+    hold a count for each, which a recorded step can't look at. output_size, if given, is checked."""
     if dim is None:
         input, dim = reshape(input, -1), 0
     d = normal_dim(dim, input.layout.ndim, "repeat_interleave")
@@ -257,6 +259,8 @@ def repeat_interleave(input: Tensor, repeats: int | Tensor, dim: int | None = No
     times = np.broadcast_to(counts.array(), (shape[d],))
     if times.size and times.min() < 0:
         raise RuntimeError(f"repeat_interleave: repeats must not be negative, got {times.min()}")
+    if output_size not in (None, int(times.sum())):
+        raise RuntimeError(f"repeat_interleave: the counts add up to {times.sum()}, not to output_size {output_size}")
     return index_select_op(input, _constant_index(np.repeat(np.arange(shape[d]), times)), dim=d)
 
 

@@ -251,7 +251,14 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | N
 
 
 def normal(
-    mean: Tensor | Number, std: Tensor | Number = 1.0, size: Any = None, *, generator: Generator | None = None
+    mean: Tensor | Number,
+    std: Tensor | Number = 1.0,
+    size: Any = None,
+    *,
+    generator: Generator | None = None,
+    dtype: Dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Normal numbers of the given means and deviations: normal(mean, std), one of them a tensor at least, or
     normal(mean, std, size) of two numbers. Raises RuntimeError for a negative std, TypeError where size is wanted."""
@@ -259,7 +266,8 @@ def normal(
         if size is None:
             raise TypeError("normal: two numbers need a size: normal(mean, std, size)")
         assert not isinstance(mean, Tensor) and not isinstance(std, Tensor)
-        return _normal(shape_args((size,)), mean, std, get_default_dtype(), "normal", generator)
+        x = _normal(shape_args((size,)), mean, std, dtype or get_default_dtype(), "normal", generator)
+        return _finished(x, requires_grad, device)
     if isinstance(std, Tensor) and not modes.recording and (std.array() < 0).any():
         raise RuntimeError("normal: expected std >= 0 everywhere")
     shaped = mean + std

@@ -404,8 +404,10 @@ def norm(
     if math.isinf(p):
         return (amax if p > 0 else amin)(abs(input), dim, keepdim)
     size = abs(input)
-    if p < 0:  # an element of 0 makes the sum infinite and the norm 0
-        return pow(sum(pow(size, p), dim, keepdim), 1 / p)
+    if p < 0:  # an element of 0 would make the sum infinite; it makes the norm 0
+        none = size == 0
+        safe = where(any(none, dim, True), 1.0, size)
+        return where(any(none, dim, keepdim), 0.0, pow(sum(pow(safe, p), dim, keepdim), 1 / p))
     return _root_flat_at_0(sum(_root_flat_at_0(size, p), dim, keepdim), 1 / p)
 
 
