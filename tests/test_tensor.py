@@ -193,3 +193,18 @@ def test_looking_at_values():
     assert [10, 20, 30][tg.tensor(1)] == 20
     with pytest.raises(TypeError, match="integer"):
         [10, 20][x[0]]
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "t.tensor([1.5, 2])", "t.tensor([1.0, 2])", "t.tensor([1e-8, 1.0])", "t.tensor([1e10, 1.0])", "t.tensor(1e-5)",
+        "t.tensor([[1.123456, -2], [3, 4]])", "t.tensor([float('inf'), 1.5])", "t.tensor(float('nan'))",
+        "t.tensor([])", "t.zeros(2, 0)", "t.arange(30)", "t.arange(30.)", "t.arange(100.) * 0.5", "t.linspace(0, 1, 60).reshape(2, 30)", "(t.arange(48.) * 0.25).reshape(2, 1, 24)",
+        "t.zeros(2, 2, 2) + 0.25", "t.ones(2, requires_grad=True)", "f'{t.tensor(2.5)} {t.tensor([2.5])}'",
+        "f'{t.tensor(2.5, requires_grad=True) * 2} {t.tensor(7)} {t.tensor(0.123):.2f}'",
+    ],
+)  # fmt: skip
+def test_prints_as_pytorch(expression):
+    torch = pytest.importorskip("torch")
+    assert str(eval(expression, {"t": tg})) == str(eval(expression, {"t": torch}))

@@ -67,8 +67,6 @@ class Interop:
         detach: Callable[[], Tensor]
         _set: Callable[[Storage, Layout, int], None]
 
-        def __getitem__(self, index: Any) -> Tensor: ...
-
     __array_ufunc__ = None  # so that ndarray * tensor asks Tensor.__rmul__
 
     device = property(lambda self: device("cpu"))
@@ -158,7 +156,7 @@ class Interop:
         return int(self.item())
 
     def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if self.layout.ndim == 0 and spec else format(repr(self), spec)
+        return format(self.item(), spec) if self.layout.ndim == 0 else format(repr(self), spec)
 
     def __len__(self) -> int:
         if self.layout.ndim == 0:
@@ -168,7 +166,8 @@ class Interop:
     def __iter__(self) -> Iterator[Tensor]:
         if self.layout.ndim == 0:
             raise TypeError("iteration over a 0-d tensor")
-        return (self[i] for i in range(self.layout.shape[0]))
+        rows: Any = self
+        return (rows[i] for i in range(self.layout.shape[0]))
 
     def __repr__(self) -> str:
         text = memory.as_text(self.array(), prefix="tensor(")

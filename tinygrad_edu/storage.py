@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -199,5 +199,9 @@ def from_python(data: Any, d: dtype | None) -> tuple[Storage, Layout]:
 
 
 def as_text(array: np.ndarray[Any, Any], prefix: str) -> str:
-    """An array as PyTorch prints one: four digits, summarised above 1000 elements."""
-    return np.array2string(array, precision=4, separator=", ", threshold=1000, edgeitems=3, prefix=prefix)
+    """An array as PyTorch prints one: four digits, but none if all numbers are whole; 1000 elements in full."""
+    finite = array[np.isfinite(array)]
+    whole = bool(np.all(finite == np.trunc(finite))) and (not finite.size or np.abs(finite).max() < 1e8)
+    mode: Literal["maxprec", "fixed"] = "maxprec" if whole else "fixed"
+    width = 79 + array.ndim  # where PyTorch ends a line
+    return np.array2string(array, width, 4, separator=", ", threshold=1000, edgeitems=3, prefix=prefix, floatmode=mode)
