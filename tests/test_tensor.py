@@ -200,7 +200,8 @@ def test_looking_at_values():
     [
         "t.tensor([1.5, 2])", "t.tensor([1.0, 2])", "t.tensor([1e-8, 1.0])", "t.tensor([1e10, 1.0])", "t.tensor(1e-5)",
         "t.tensor([[1.123456, -2], [3, 4]])", "t.tensor([float('inf'), 1.5])", "t.tensor(float('nan'))",
-        "t.tensor([])", "t.zeros(2, 0)", "t.arange(30)", "t.arange(30.)", "t.arange(100.) * 0.5", "t.linspace(0, 1, 60).reshape(2, 30)",
+        "t.tensor([])", "t.zeros(2, 0)", "t.arange(30)", "t.arange(30.)", "t.arange(100.) * 0.5",
+        "t.linspace(0, 1, 60).reshape(2, 30)",
         "(t.arange(48.) * 0.25).reshape(2, 1, 24)",
         "t.zeros(2, 2, 2) + 0.25", "t.ones(2, requires_grad=True)", "f'{t.tensor(2.5)} {t.tensor([2.5])}'",
         "f'{t.tensor(2.5, requires_grad=True) * 2} {t.tensor(7)} {t.tensor(0.123):.2f}'",
