@@ -219,7 +219,9 @@ class TensorMethods:
 
     # Elements and positions; joined, repeated, ordered
 
-    __getitem__, __setitem__, index_put, index_put_ = index.getitem, index.setitem, index.index_put, index.index_put_
+    __getitem__ = index.getitem
+    __setitem__ = index.setitem
+    index_put, index_put_ = index.index_put, index.index_put_
     take, take_along_dim, scatter, scatter_add = g.take, g.take_along_dim, g.scatter, g.scatter_add
     gather, index_select, index_add, index_copy = g.gather, g.index_select, g.index_add, g.index_copy
     index_fill, nonzero, argwhere = g.index_fill, g.nonzero, g.argwhere
