@@ -103,7 +103,7 @@ static void linear_run(const tg_node *node, int phase, int64_t lo, int64_t hi, c
     run_plan(node, phase, lo, hi, own, end.bias || end.relu ? &end : NULL);
 }
 
-/* dx[m, k] = np.where(y[m, k] > 0, g[m, n] @ w[n, k], 0), args dx, g, w, y: the gradient of a linear layer's input
+/* dx[m, k] = np.where(y[m, k] <= 0, 0, g[m, n] @ w[n, k]), args dx, g, w, y: the gradient of a linear layer's input
  * where that is y = relu(z), taken with respect to z. Inverts out = relu(z) @ w.T. */
 static int linear_grad_input_relu_prepare(tg_node *node) {
     const tg_array *g = &node->args[1], *w = &node->args[2];

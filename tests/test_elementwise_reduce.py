@@ -394,3 +394,11 @@ def test_numpy_operands():
     np.testing.assert_array_equal((array - x).detach().numpy(), array - 1)
     assert isinstance(array == x, tg.Tensor)
     np.testing.assert_array_equal(np.asarray(tg.ones(2)), np.ones(2, np.float32))
+
+
+@pytest.mark.parametrize("backend", tg.backends.available())
+def test_relu_lets_the_gradient_through_at_nan(backend):
+    with tg.backends.use(backend):
+        x = tg.tensor([nan, 1.0, -1.0, 0.0], requires_grad=True)
+        x.relu().sum().backward()
+        assert x.grad.tolist() == [1.0, 1.0, 0.0, 0.0]  # at NaN as PyTorch does: what broke stays visible

@@ -31,7 +31,7 @@ def relu(out, input):
 
 @op(broadcasting("relu_grad"))
 def relu_grad(out, grad, result):
-    np.multiply(grad, result > 0, out=out)
+    np.copyto(out, np.where(result <= 0, 0, grad))  # a NaN lets grad through, as in PyTorch
 
 
 relu.vjps(input=lambda g, y: relu_grad(g, y))

@@ -97,7 +97,7 @@ linear_op.vjps(
 def _linear_grad_input_relu(out, grad, weight, result):
     """The gradient with respect to z of linear(relu(z), weight), where relu(z) is `result`."""
     np.matmul(grad, weight, out=out)
-    np.multiply(out, result > 0, out=out)
+    np.copyto(out, 0, where=result <= 0)
 
 
 linear_grad_input_relu = Product(
