@@ -30,7 +30,8 @@ static inline int64_t plan_copy(copy_plan *p, const tg_array *to, const tg_array
     p->total = count_of(to);
     p->across = -1;
     int64_t last = p->l.dims - 1, n = p->l.shape[last];
-    if (!may_tile || p->l.stride[0][last] != size || p->l.stride[1][last] == size || n < 4 || p->total == 0)
+    if (!may_tile || p->l.stride[0][last] != size || p->l.stride[1][last] == size || p->l.stride[1][last] == 0 ||
+        n < 4 || p->total == 0)
         return divide_up(p->total, PIECE);
     for (int64_t d = 0; d < last; d++)
         if (p->l.stride[1][d] == size && p->l.shape[d] >= 4) p->across = d;
