@@ -18,7 +18,7 @@ from .measure import interleave, machine, peak_gflops, table
 SHAPES = [(128, 512, 784), (512, 512, 512), (128, 10, 512)]
 
 
-def compare(threads: int, turns: int = 15) -> list[list[str]]:
+def compare(threads: int, turns: int = 7) -> list[list[str]]:
     import torch
 
     import tinygrad_edu as tg
@@ -44,7 +44,7 @@ def compare(threads: int, turns: int = 15) -> list[list[str]]:
             if with_numpy:
                 x, y, out = turn(a, form[0] == "T"), turn(b, form[1] == "T"), np.empty((m, n), np.float32)
                 candidates["numpy"] = lambda x=x, y=y, o=out: np.matmul(x, y, out=o)
-            times = interleave(candidates, turns=turns, seconds=0.03)
+            times = interleave(candidates, turns=turns, seconds=0.06)
             rate = {s: 2 * m * n * k / t.median / 1e9 for s, t in times.items()}
             best = max(rate[s] for s in rate if s != "ours")
             rows.append(

@@ -16,6 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 
+# Seconds of rest before each turn: the threads of the library that was last at work go on spinning for up to 2^28 cycles
+# (OpenBLAS), on the cores that the next one needs.
+SETTLE = 0.2
+
+
 @dataclass
 class Timing:
     """Seconds a call: median over the turns, and the spread from the first to the third quartile."""
@@ -51,7 +56,8 @@ def interleave(
     for _ in range(turns):
         for name, run in candidates.items():
             n = calls[name]
-            for _ in range(max(1, n // 5)):  # the other's threads may still spin
+            time.sleep(SETTLE)
+            for _ in range(max(1, n // 5)):
                 run()
             start = time.perf_counter()
             for _ in range(n):
@@ -83,7 +89,7 @@ typedef float v __attribute__((vector_size(WIDTH)));
 /* 24 independent chains of multiply-adds in registers: nothing but the units themselves can bound this. */
 double peak(int64_t rounds) {
     v a[24], x, y;
-    for (int i = 0; i < 24; i++) a[i] = (v){0} + i;
+    for (int i = 0; i < 24; i++) a[i] = (v){0} + (float)i;
     x = (v){0} + 0.999f, y = (v){0} + 0.001f;
     for (int64_t r = 0; r < rounds; r++) {
 #pragma GCC unroll 24

@@ -34,6 +34,7 @@ static struct {
     _Alignas(LINE) _Atomic int64_t done;    /* units of this phase that are finished */
     _Alignas(LINE) _Atomic int open;        /* inside a region: do not sleep */
     _Atomic int quit;
+    _Atomic int cpu; /* where the caller entered the region */
     _Alignas(LINE) _Atomic int sleepers;
     /* What the ticket is for. Written before the ticket, and not before all units of the last one are done. */
     _Alignas(LINE) const tg_node *node;
@@ -110,8 +111,25 @@ static int take_piece(worker *self, char *own) {
     return 1;
 }
 
+/* Leave the processor that the caller runs on. A woken thread is put beside its waker and often stays there for long:
+ * the caller takes all units itself, so the system sees no reason to part the two (512x512x512 with two threads: 300
+ * GFLOP/s instead of 470). */
+#ifdef __linux__
+static void leave_callers_cpu(const cpu_set_t *allowed) {
+    int cpu = atomic_load_explicit(&team.cpu, memory_order_relaxed);
+    if (sched_getcpu() != cpu) return;
+    cpu_set_t others = *allowed;
+    CPU_CLR(cpu, &others);
+    if (CPU_COUNT(&others)) sched_setaffinity(0, sizeof others, &others);
+}
+#endif
+
 static void *work(void *argument) {
     worker *self = argument;
+#ifdef __linux__
+    cpu_set_t allowed;
+    if (sched_getaffinity(0, sizeof allowed, &allowed)) CPU_ZERO(&allowed);
+#endif
     spin idle = {0, 0}, closed = {0, 0};
     while (!atomic_load_explicit(&team.quit, memory_order_relaxed)) {
         if (take_piece(self, NULL)) {
@@ -119,6 +137,9 @@ static void *work(void *argument) {
             continue;
         }
         if (atomic_load_explicit(&team.open, memory_order_relaxed)) {
+#ifdef __linux__
+            leave_callers_cpu(&allowed);
+#endif
             closed = (spin){0, 0};
             if (spin_on(&idle) > YIELD_NS) sched_yield();
             continue;
@@ -130,6 +151,9 @@ static void *work(void *argument) {
         while (!atomic_load(&team.open) && !atomic_load(&team.quit)) pthread_cond_wait(&team.wake, &team.sleep);
         atomic_fetch_sub(&team.sleepers, 1);
         pthread_mutex_unlock(&team.sleep);
+#ifdef __linux__
+        leave_callers_cpu(&allowed);
+#endif
         idle = (spin){0, 0};
     }
     return NULL;
@@ -243,6 +267,9 @@ int tg_team_enter(void) {
         pthread_mutex_unlock(&team.region);
         return 0;
     }
+#ifdef __linux__
+    atomic_store_explicit(&team.cpu, sched_getcpu(), memory_order_relaxed);
+#endif
     atomic_store(&team.open, 1);
     if (atomic_load(&team.sleepers)) wake_sleepers();
     return 1;
