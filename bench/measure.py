@@ -15,9 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-
-# Seconds of rest before each turn: the threads of the library that was last at work go on spinning for up to 2^28 cycles
-# (OpenBLAS), on the cores that the next one needs.
+# Seconds of rest before each turn: the threads of the library that was last at work go on spinning, on the cores that
+# the next one needs, OpenBLAS's for up to 2^28 cycles.
 SETTLE = 0.2
 
 
