@@ -357,11 +357,6 @@ def op(
     return lambda reference: Op(reference, shape, dtype)
 
 
-def view(reference: Callable[..., Any]) -> ViewOp:
-    """Decorator: make a view op of the function that gives shape, strides and offset."""
-    return ViewOp(reference)
-
-
 def update(
     shape: Callable[..., Any] = lambda target, *_, **__: target.shape,
     writes: Callable[[Spec], tuple[int, ...]] | None = None,
