@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from image_cases import IMAGES
 from makers import DISTINCT, A, B, Case, Int, Maker, N, P, U
 
 from tinygrad_edu.op import Op
@@ -438,6 +439,7 @@ CASES = [
     *MORE,
     *FUSED,
     *RANDOM,
+    *IMAGES,
 ]
 
 assert len({c.name for c in CASES}) == len(CASES), "two cases have one name"
