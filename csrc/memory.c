@@ -1,4 +1,5 @@
-/* memory.c: blocks of memory for arrays, kept by size when freed; and the checksum that notices changed data.
+/* memory.c: blocks of memory for arrays, kept by size when freed; the checksum that notices changed data, and a check
+ * of positions.
  *
  * A page that a process touches for the first time is cleared by the system, which can cost more than the arithmetic
  * done in it; a training step frees and needs the same sizes again and again. So a freed block goes into the list of
@@ -162,4 +163,11 @@ uint64_t tg_checksum(uintptr_t address, int64_t bytes) {
         sum = rotate(sum ^ (lane[i] ^ lane[i] >> 32), 27) * P2;
     }
     return sum ^ sum >> 29;
+}
+
+int tg_in_range(uintptr_t address, int64_t n, int64_t low, int64_t high) {
+    const int64_t *x = (const int64_t *)address;
+    int outside = 0;
+    for (int64_t i = 0; i < n; i++) outside |= (x[i] < low) | (x[i] > high);
+    return !outside;
 }

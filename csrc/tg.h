@@ -112,3 +112,6 @@ void tg_memory_trim(void);
 
 /* A position-dependent 64-bit checksum of a run of bytes, fast enough to notice data changed behind our back. */
 uint64_t tg_checksum(uintptr_t address, int64_t bytes);
+
+/* Whether n integers of 64 bits that lie side by side are all from low to high. */
+int tg_in_range(uintptr_t address, int64_t n, int64_t low, int64_t high);

@@ -135,6 +135,11 @@ class Exposed(Storage):
         _version.__set__(self, value)
 
 
+def in_range(address: int, n: int, low: int, high: int) -> bool:
+    """Whether n int64 from an address on are known to be all from low to high: without the core nothing is known."""
+    return lib is not None and bool(lib.tg_in_range(address, n, low, high))
+
+
 def checksum(storage: Storage) -> int:
     """A number that differs when the bytes do, but for bad luck."""
     if lib is not None:

@@ -22,6 +22,20 @@ static void *churn(void *seed) {
     return NULL;
 }
 
+static void test_in_range(void) {
+    enum { N = 37 };
+    int64_t x[N];
+    for (int i = 0; i < N; i++) x[i] = i - 5;
+    CHECK(tg_in_range((uintptr_t)x, N, -5, N - 6), "all are inside");
+    CHECK(tg_in_range((uintptr_t)x, 0, 1, 0), "none is outside");
+    for (int i = 0; i < N; i++) {
+        int64_t was = x[i];
+        x[i] = i % 2 ? -6 : N;
+        CHECK(!tg_in_range((uintptr_t)x, N, -5, N - 6), "number %d outside unseen", i);
+        x[i] = was;
+    }
+}
+
 static void test_checksum(void) {
     enum { N = 1000 };
     char data[N];
@@ -78,4 +92,5 @@ void test_memory(void) {
     for (int i = 0; i < 4; i++) pthread_join(threads[i], NULL);
     CHECK(tg_memory_in_use() == start, "%lld bytes lost", (long long)(tg_memory_in_use() - start));
     test_checksum();
+    test_in_range();
 }
