@@ -5,9 +5,62 @@ Read next: cases.py, which says what a row is; makers.py.
 
 from __future__ import annotations
 
-from makers import Case
+from typing import Any
 
-CONVOLUTIONS: list[Case] = []
+from makers import Case, Maker, N
+
+
+def F(t: Any) -> Any:
+    return t.nn.functional
+
+
+def convolution(label: str, name: str, *makers: Maker, **keywords: Any) -> Case:
+    """A convolution of a picture and a weight, and a bias where there is a third maker."""
+    return Case(f"{name}-{label}", lambda t, *xs: getattr(t, name)(*xs, **keywords), makers)
+
+
+CONVOLUTIONS: list[Case] = [
+    convolution("plain", "conv2d", N(2, 3, 5, 6), N(4, 3, 3, 3)),
+    convolution("bias", "conv2d", N(2, 3, 5, 6), N(4, 3, 3, 3), N(4), padding=1),
+    convolution("stride", "conv2d", N(2, 2, 9, 8), N(5, 2, 5, 5), N(5), stride=2, padding=2),
+    convolution("uneven", "conv2d", N(2, 2, 9, 8), N(3, 2, 3, 2), stride=(3, 2), padding=(0, 1), dilation=(2, 1)),
+    convolution("pointwise", "conv2d", N(3, 5, 4, 3), N(7, 5, 1, 1), N(7)),
+    convolution("one-channel", "conv2d", N(2, 1, 8, 8), N(16, 1, 3, 3), N(16)),
+    convolution("3x3", "conv2d", N(2, 8, 9, 7), N(17, 8, 3, 3), N(17), padding=1),
+    convolution("groups", "conv2d", N(2, 4, 5, 5), N(6, 2, 3, 3), N(6), groups=2, padding=(1, 0)),
+    convolution("depthwise", "conv2d", N(2, 3, 6, 6), N(6, 1, 3, 3), groups=3, padding=1),
+    convolution("dilation", "conv2d", N(2, 2, 9, 9), N(3, 2, 3, 3), dilation=3, padding=2),
+    convolution("same", "conv2d", N(2, 2, 5, 6), N(3, 2, 2, 4), padding="same"),
+    convolution("valid", "conv2d", N(2, 2, 5, 6), N(3, 2, 2, 4), padding="valid"),
+    convolution("unbatched", "conv2d", N(2, 5, 6), N(3, 2, 3, 3), N(3)),
+    convolution("left-over", "conv2d", N(1, 2, 8, 8), N(3, 2, 3, 3), stride=3),  # the last rows are never read
+    convolution("whole", "conv2d", N(3, 2, 4, 5), N(6, 2, 4, 5), N(6)),  # the kernel is as large as the picture
+    convolution("plain", "conv1d", N(2, 3, 9), N(4, 3, 3), N(4)),
+    convolution("all", "conv1d", N(2, 4, 9), N(6, 2, 3), stride=2, padding=1, dilation=2, groups=2),
+    convolution("same", "conv1d", N(3, 9), N(4, 3, 4), padding="same"),
+    convolution("plain", "conv_transpose2d", N(2, 3, 4, 5), N(3, 4, 3, 3), N(4)),
+    convolution(
+        "all",
+        "conv_transpose2d",
+        N(2, 4, 3, 4),
+        N(4, 3, 3, 2),
+        N(6),
+        stride=(2, 3),
+        padding=(1, 0),
+        output_padding=(1, 2),
+        groups=2,
+        dilation=(1, 2),
+    ),
+    convolution("unbatched", "conv_transpose2d", N(3, 4, 4), N(3, 2, 2, 2), stride=2),
+    convolution("wide", "conv_transpose2d", N(1, 2, 3, 3), N(2, 2, 2, 2), output_padding=2, dilation=3),
+    convolution("plain", "conv_transpose1d", N(2, 3, 5), N(3, 2, 3), N(2), stride=2, padding=1, output_padding=1),
+    Case("unfold", lambda t, x: F(t).unfold(x, 3), (N(2, 3, 5, 6),)),
+    Case("unfold-all", lambda t, x: F(t).unfold(x, (2, 3), (2, 1), (1, 2), (1, 2)), (N(2, 3, 5, 6),)),
+    Case("unfold-unbatched", lambda t, x: F(t).unfold(x, 2, stride=2), (N(3, 4, 4),)),
+    Case("fold", lambda t, x: F(t).fold(x, (5, 6), 3), (N(2, 18, 12),)),
+    Case("fold-all", lambda t, x: F(t).fold(x, (5, 6), (2, 3), (2, 1), (1, 2), (1, 2)), (N(2, 12, 20),)),
+    Case("fold-unbatched", lambda t, x: F(t).fold(x, 4, 2, stride=2), (N(12, 4),)),
+]
 POOLS: list[Case] = []
 NORMALISATIONS: list[Case] = []
 RESAMPLING: list[Case] = []

@@ -30,6 +30,7 @@ from .ops.compare import (
     isclose, isfinite, isinf, isnan, le, logical_and, logical_not, logical_or, logical_xor, lt, maximum,
     minimum, ne, where,
 )
+from .ops.conv import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from .ops.create import (
     arange, as_tensor, empty, empty_like, eye, from_numpy, full, full_like, linspace, ones, ones_like, tensor,
     zeros, zeros_like,
@@ -83,7 +84,8 @@ __all__ = [
     "amax", "amin", "any", "arange", "argmax", "argmin", "argsort", "argwhere", "as_tensor", "autograd",
     "backends", "baddbmm", "bernoulli", "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "bmm",
     "bool", "bool_", "broadcast_tensors", "broadcast_to", "cat", "ceil", "chunk", "clamp", "clamp_max",
-    "clamp_min", "clip", "clone", "concat", "concatenate", "config", "cos", "count_nonzero", "cumsum", "device",
+    "clamp_min", "clip", "clone", "concat", "concatenate", "config", "conv1d", "conv2d",
+    "conv_transpose1d", "conv_transpose2d", "cos", "count_nonzero", "cumsum", "device",
     "diagonal", "div", "divide", "dot", "double", "dtype", "einsum", "empty", "empty_like", "enable_grad", "eq",
     "equal", "erf", "exp", "expm1", "eye", "flatten", "flip", "float", "float32", "float64", "floor",
     "floor_divide", "from_numpy", "full", "full_like", "gather", "ge", "get_default_dtype", "get_num_threads",

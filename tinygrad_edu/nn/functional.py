@@ -14,6 +14,8 @@ from ..dtypes import dtype as Dtype
 from ..ops import activation, norm
 from ..ops import gather as _gather
 from ..ops.activation import sigmoid, tanh
+from ..ops.conv import conv1d, conv2d, conv_transpose1d, conv_transpose2d
+from ..ops.fold import fold, unfold
 from ..ops.gather import one_hot
 from ..ops.inplace import change
 from ..ops.join import broadcast_tensors, pad
@@ -38,11 +40,16 @@ from .loss_functions import (
 __all__ = [
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
+    "conv1d",
+    "conv2d",
+    "conv_transpose1d",
+    "conv_transpose2d",
     "cosine_similarity",
     "cross_entropy",
     "dropout",
     "elu",
     "embedding",
+    "fold",
     "gelu",
     "huber_loss",
     "kl_div",
@@ -64,6 +71,7 @@ __all__ = [
     "softmax",
     "softplus",
     "tanh",
+    "unfold",
 ]
 
 

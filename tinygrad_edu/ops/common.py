@@ -70,6 +70,13 @@ def same_shape(x: Layout, *_: Layout, **__: Any) -> tuple[int, ...]:
     return x.shape
 
 
+def same_dtype(name: str, *layouts: Layout) -> None:
+    """Raise RuntimeError, naming the op, unless all have one dtype."""
+    if any(x.dtype is not layouts[0].dtype for x in layouts):
+        given = ", ".join(str(x.dtype) for x in layouts)
+        raise RuntimeError(f"{name}: expected one dtype, got {given}; convert with .to()")
+
+
 def broadcast_shapes(name: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:
     """The common shape, sizes of 1 stretched. Raises RuntimeError naming op, shapes and sizes that differ."""
     result: list[int] = []

@@ -14,7 +14,7 @@ import numpy as np
 from ..op import Op, Spec
 from ..storage import Layout
 from ..tensor import Tensor
-from .common import as_tensor, broadcast_shapes
+from .common import as_tensor, broadcast_shapes, same_dtype
 from .elementwise import add, mul
 from .reduce import sum
 from .views import transpose
@@ -26,12 +26,6 @@ def _given(*layouts: Layout) -> str:
     return " and ".join(str(x.shape) for x in layouts)
 
 
-def _same_dtype(name: str, *layouts: Layout) -> None:
-    if any(x.dtype is not layouts[0].dtype for x in layouts):
-        given = ", ".join(str(x.dtype) for x in layouts)
-        raise RuntimeError(f"{name}: expected one dtype, got {given}; convert with .to()")
-
-
 class Product(Op):
     """An op that multiplies matrices."""
 
@@ -41,7 +35,7 @@ class Product(Op):
 
 
 def _matmul_shape(input: Layout, other: Layout) -> tuple[int, ...]:
-    _same_dtype("matmul", input, other)
+    same_dtype("matmul", input, other)
     if input.shape[-1] != other.shape[-2]:
         raise RuntimeError(
             f"matmul: shapes {_given(input, other)} can't be multiplied: {input.shape[-1]} columns (dimension -1) but "
@@ -59,7 +53,7 @@ matmul_op.vjps(input=lambda g, other: matmul_op(g, other.mT), other=lambda g, in
 
 
 def _linear_shape(input: Layout, weight: Layout, bias: Layout | None = None, *, activation: int) -> tuple[int, ...]:
-    _same_dtype("linear", input, weight, *([bias] if bias else []))
+    same_dtype("linear", input, weight, *([bias] if bias else []))
     if input.shape[1] != weight.shape[1]:
         raise RuntimeError(
             f"linear: input {input.shape} and weight {weight.shape} (out_features, in_features) don't fit: the input "
