@@ -34,6 +34,7 @@ FAMILIES = {
     "random": (*FLOATS, "i64"),
     "update": FLOATS,
     "batch": ("u8",),
+    "fold": FLOATS,
 }
 
 # Flags of each instruction set, the plainest first. NEON is part of every 64-bit ARM.

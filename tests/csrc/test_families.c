@@ -335,6 +335,39 @@ static void classes(int kernel, int x, const char *types) {
         }
 }
 
+/* ---- pictures (N, C, H, W), a kernel of 3 x 2, its stride, padding and dilation; some leave rows out ---- */
+
+typedef struct {
+    int64_t n, c, h, w, stride, padding, dilation;
+} view;
+
+static const view views[] = {
+    {2, 3, 5, 4, 1, 0, 1}, {1, 1, 3, 2, 1, 0, 1},  {2, 1, 7, 6, 2, 1, 1},    {0, 2, 5, 5, 1, 1, 1},
+    {1, 2, 4, 5, 1, 3, 2}, {3, 2, 9, 11, 3, 2, 2}, {9, 17, 19, 33, 1, 1, 1}, {40, 3, 33, 31, 2, 0, 3},
+};
+
+/* `types`: the arguments: p pictures, c their windows as columns. */
+static void windows(int kernel, int x, const char *types) {
+    for (size_t i = 0; i < sizeof views / sizeof *views; i++) {
+        const view *v = &views[i];
+        const int64_t count[2] = {(v->h + 2 * v->padding - 2 * v->dilation - 1) / v->stride + 1,
+                                  (v->w + 2 * v->padding - v->dilation - 1) / v->stride + 1};
+        trial t = trial_new(kernel, 2);
+        for (int arg = 0; arg < 2; arg++) {
+            if (types[arg] == 'p')
+                trial_array(&t, arg, x, 4, (int64_t[]){v->n, v->c, v->h, v->w}, PLAIN);
+            else
+                trial_array(&t, arg, x, 3, (int64_t[]){v->n, v->c * 6, count[0] * count[1]}, PLAIN);
+        }
+        int64_t *ints = t.node->ints;
+        if (*types == 'p') *ints++ = v->h, *ints++ = v->w;
+        *ints++ = 3, *ints++ = 2;
+        for (int d = 0; d < 2; d++) ints[d] = v->stride, ints[2 + d] = v->padding, ints[4 + d] = v->dilation;
+        t.node->n_ints = (int)(ints + 6 - t.node->ints);
+        trial_run(&t, 0);
+    }
+}
+
 /* ---- random: `types` as for elementwise, k for the key, p for an output in one dimension; the bounds serve whole and
  * real numbers ---- */
 
@@ -451,6 +484,8 @@ static const family_case cases[] = {
     {"log_softmax_grad", along, "xxx"},
     {"standardize", over_last, "xx"},
     {"standardize_grad", over_last, "xxx"},
+    {"unfold", windows, "cp"},
+    {"fold", windows, "pc"},
     {"cross_entropy_rows", classes, "xmt"},
     {"cross_entropy_rows_grad", classes, "mxmt"},
     {"log_sigmoid", separate, "xx"},
