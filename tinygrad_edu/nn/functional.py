@@ -23,6 +23,18 @@ from ..ops.loss import log_sigmoid
 from ..ops.matmul import linear
 from ..ops.norm import layer_norm, normalize
 from ..ops.philox import dropout_op
+from ..ops.pooling import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    avg_pool1d,
+    avg_pool2d,
+    max_pool1d,
+    max_pool1d_with_indices,
+    max_pool2d,
+    max_pool2d_with_indices,
+)
 from ..ops.random import default_generator
 from ..tensor import Tensor
 from .loss_functions import (
@@ -38,6 +50,12 @@ from .loss_functions import (
 )
 
 __all__ = [
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
+    "avg_pool1d",
+    "avg_pool2d",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "conv1d",
@@ -59,6 +77,10 @@ __all__ = [
     "linear",
     "log_softmax",
     "logsigmoid",
+    "max_pool1d",
+    "max_pool1d_with_indices",
+    "max_pool2d",
+    "max_pool2d_with_indices",
     "mse_loss",
     "nll_loss",
     "normalize",
