@@ -136,7 +136,7 @@ static ALWAYS_INLINE void pick(action what, const tg_node *node, int64_t lo, int
     }
 }
 
-/* ---- reading: gather(input, index; dim), index_select(input, index; dim) ---- */
+/* ---- reading: gather(input, index; dim), index_select(input, index; dim), a dim of -1 if strides forbid it ---- */
 
 static int gather_prepare(tg_node *node) {
     plan_pick(node, 0, READ, node->ints[0], &node->args[1], &node->args[2], &node->args[0], 0);
@@ -144,6 +144,7 @@ static int gather_prepare(tg_node *node) {
 }
 
 static int index_select_prepare(tg_node *node) {
+    if (node->ints[0] < 0) return 1;
     plan_pick(node, 0, READ, node->ints[0], &node->args[1], &node->args[2], &node->args[0], 1);
     return 0;
 }
@@ -154,7 +155,7 @@ static void gather_run(const tg_node *node, int phase, int64_t lo, int64_t hi, c
 }
 
 /* ---- their gradients: out = 0, then out[index] += g: gather_grad(g, index; dim, shape), index_add_zeros(g, index;
- * dim, size) ---- */
+ * dim) ---- */
 
 static int gather_grad_prepare(tg_node *node) {
     node->units[0] = divide_up(count_of(&node->args[0]), PIECE);
@@ -163,6 +164,7 @@ static int gather_grad_prepare(tg_node *node) {
 }
 
 static int index_add_zeros_prepare(tg_node *node) {
+    if (node->ints[0] < 0) return 1;
     node->units[0] = divide_up(count_of(&node->args[0]), PIECE);
     plan_pick(node, 1, ADD, node->ints[0], &node->args[0], &node->args[2], &node->args[1], 1);
     return 0;
@@ -231,7 +233,40 @@ static void index_add_into_run(const tg_node *node, int phase, int64_t lo, int64
     pick(ADD, node, lo, hi, node->args[0].data, node->args[1].data, node->args[2].data);
 }
 
+/* ---- positions in several dimensions as one: out = (i0 * n1 + i1) * n2 + i2 ..., flat_index(*indices; sizes), the
+ * indices of one shape ---- */
+
+#if TG_TYPE_IS == TG_IS_i64
+static int flat_index_prepare(tg_node *node) {
+    node->phases = 1;
+    node->units[0] = divide_up(count_of(&node->args[0]), PIECE);
+    node->own_bytes = PIECE * (int64_t)sizeof(int64_t);
+    return 0;
+}
+
+static void flat_index_run(const tg_node *node, int phase, int64_t lo, int64_t hi, char *own) {
+    (void)phase;
+    int64_t end = TG_MIN(hi * PIECE, count_of(&node->args[0])), *i = (int64_t *)own;
+    for (int64_t first = lo * PIECE, k; first < end; first += k) {
+        int64_t *out = (int64_t *)node->args[0].data + first;
+        k = TG_MIN(PIECE, end - first);
+        for (int a = 1; a < node->n_args; a++) {
+            const tg_array *index = &node->args[a];
+            int64_t n = node->ints[a - 1];
+            int all[TG_DIMS] = {0, 1, 2, 3, 4, 5, 6, 7};
+            walk w;
+            walk_dims(&w, index, all, index->ndim);
+            fetch(w.dims, w.shape, w.stride, index->data, first, k, sizeof(int64_t), own);
+            for (int64_t j = 0; j < k; j++) out[j] = (a == 1 ? 0 : out[j] * n) + bounded(i[j], n);
+        }
+    }
+}
+#endif
+
 TG_TABLE(pick) = {
+#if TG_TYPE_IS == TG_IS_i64
+    {"flat_index", flat_index_prepare, flat_index_run},
+#endif
     {"gather", gather_prepare, gather_run},
     {"index_select", index_select_prepare, gather_run},
     {"gather_grad", gather_grad_prepare, add_zeros_run},

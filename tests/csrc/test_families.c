@@ -335,6 +335,20 @@ static void classes(int kernel, int x, const char *types) {
         }
 }
 
+static void flat_index(int kernel, int x, const char *types) {
+    (void)types;
+    EACH_LAYOUT(s, layout) {
+        trial t = trial_new(kernel, 4);
+        for (int i = 0; i < 4; i++) trial_array(&t, i, x, shapes[s].ndim, shapes[s].shape, i ? layout : PLAIN);
+        for (int i = 1; i < 4; i++) {
+            trial_positions(&t, i, 7);
+            t.node->ints[i - 1] = 7;
+        }
+        t.node->n_ints = 3;
+        trial_run(&t, 0);
+    }
+}
+
 /* ---- pictures (N, C, H, W), a kernel of 3 x 2, its stride, padding and dilation; some leave rows out ---- */
 
 typedef struct {
@@ -474,6 +488,7 @@ static const family_case cases[] = {
     {"index_copy", positions, "ttlr"},
     {"index_copy_", positions, "Tlr"},
     {"index_add_", positions, "Tlr"},
+    {"flat_index", flat_index, ""},
     {"assemble", assemble, ""},
     {"matmul", product, "mn,mk,kn"},
     {"linear", product, "mn,mk,nk,n"},

@@ -9,6 +9,7 @@ clamps it to the ends (`bounded`). Left out: scatter_reduce, put_. Read next: in
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,13 +17,13 @@ import numpy as np
 from .. import storage as memory
 from ..dtypes import bool_, int64, uint8
 from ..modes import modes
-from ..op import Op, update
-from ..storage import Layout
+from ..op import Op, Spec, update
+from ..storage import Layout, layout_of
 from ..tensor import Tensor
 from .common import as_tensor, broadcast_shapes, constant, normal_dim
 from .compare import eq, where
 from .elementwise import add, mul
-from .move import Array, Ints, cast_op, copy_op
+from .move import Array, Ints, cast_op, copy_op, expand_op, view_strides
 from .views import expand, narrow, reshape, unsqueeze
 
 
@@ -42,44 +43,118 @@ def _rows(index: Array, dim: int, n: int) -> tuple[Any, ...]:
     return (*[slice(None)] * dim, bounded(index, n))
 
 
-# Along one dimension, whole rows: index is (k,)
+# Whole rows: an index of any shape into one dimension, or into several neighbours that count as one
 
 
 def _resized(x: Layout, dim: int, n: int) -> Ints:
     return (*x.shape[:dim], n, *x.shape[dim + 1 :])
 
 
-def _nothing_to_read(name: str, x: Layout, index: Layout, dim: int) -> None:
-    if index.numel and not x.shape[dim]:
+def _nothing_to_read(name: str, x: Layout, index: Layout, dim: int, dims: int = 1) -> None:
+    if index.numel and 0 in x.shape[dim : dim + dims]:
         raise IndexError(f"{name}: {index.numel} positions in dimension {dim} of shape {x.shape}, which has no element")
 
 
-def _index_select_shape(input: Layout, index: Layout, *, dim: int) -> Ints:
-    if index.ndim != 1:
-        raise IndexError(f"index_select: the index must have one dimension, got shape {index.shape}")
-    _nothing_to_read("index_select", input, index, dim)
-    return _resized(input, dim, index.numel)
+def joined(x: Layout, dim: int, dims: int) -> Layout | None:
+    """x with `dims` dimensions from `dim` on seen as one; None where strides don't allow it."""
+    shape = (*x.shape[:dim], math.prod(x.shape[dim : dim + dims]), *x.shape[dim + dims :])
+    strides = view_strides(x, shape)
+    return None if strides is None else layout_of(shape, x.dtype, strides)
 
 
-def _index_select(out: Array, input: Array, index: Array, *, dim: int) -> None:
+def _joinable(x: Tensor, dim: int, dims: int) -> Tensor:
+    """x, or a copy of it in which these dimensions can be seen as one."""
+    layout = x.layout
+    return x if dims == 1 or layout.contiguous or joined(layout, dim, dims) is not None else copy_op(x)
+
+
+class RowsOp(Op):
+    """An op on rows; joins(spec) -> how many dimensions of output and first input the kernel is to see as one."""
+
+    def __init__(self, reference: Any, shape: Any, joins: Callable[[Spec], tuple[int, int]]) -> None:
+        super().__init__(reference, shape, name=reference.__name__.removeprefix("_"))
+        self.joins = joins
+
+    def c_arguments(self, spec: Spec) -> tuple[list[Layout], list[int], list[float]]:
+        """The kernel sees (..., n, ...), (..., k, ...) and an index (k,)."""
+        dim, (x, index) = spec.attrs["dim"], spec.inputs
+        out_joins, x_joins = self.joins(spec)
+        seen = [joined(spec.layout, dim, out_joins), joined(x, dim, x_joins), joined(index, 0, index.ndim)]
+        found = [layout for layout in seen if layout is not None]
+        return (found, [dim], []) if len(found) == 3 else ([spec.layout, x, index], [-1], [])  # -1: not for the kernel
+
+
+def _index_select_shape(input: Layout, index: Layout, *, dim: int, dims: int) -> Ints:
+    _nothing_to_read("index_select", input, index, dim, dims)
+    return (*input.shape[:dim], *index.shape, *input.shape[dim + dims :])
+
+
+def _index_select(out: Array, input: Array, index: Array, *, dim: int, dims: int) -> None:
     if out.size:
-        np.take(input, bounded(index, input.shape[dim]), dim, out, mode="clip")  # "raise" would copy out
+        n = math.prod(input.shape[dim : dim + dims])
+        table = input.reshape(*input.shape[:dim], n, *input.shape[dim + dims :])
+        np.take(table, bounded(index, n), dim, out, mode="clip")  # "raise" would copy out
 
 
-def _index_add_zeros(out: Array, g: Array, index: Array, *, dim: int, size: int) -> None:
-    """out = 0; out[:, index] += g, the index in dimension dim."""
+def _index_add_zeros_shape(g: Layout, index: Layout, *, dim: int, sizes: Ints) -> Ints:
+    return (*g.shape[:dim], *sizes, *g.shape[dim + index.ndim :])
+
+
+def _index_add_zeros(out: Array, g: Array, index: Array, *, dim: int, sizes: Ints) -> None:
+    """out = 0; out[:, index] += g, the index in dimension dim, or in those that have the sizes."""
     out.fill(0)
     if g.size:
-        np.add.at(out, _rows(index, dim, size), g)
+        n = math.prod(sizes)
+        table = out.reshape(*out.shape[:dim], n, *out.shape[dim + len(sizes) :])
+        np.add.at(table, _rows(index, dim, n), g)
 
 
-index_select_op = Op(_index_select, _index_select_shape, name="index_select")
-index_add_zeros = Op(_index_add_zeros, lambda g, index, *, dim, size: _resized(g, dim, size), name="index_add_zeros")
+index_select_op = RowsOp(_index_select, _index_select_shape, lambda spec: (spec.inputs[1].ndim, spec.attrs["dims"]))
+index_add_zeros = RowsOp(
+    _index_add_zeros, _index_add_zeros_shape, lambda spec: (len(spec.attrs["sizes"]), spec.inputs[1].ndim)
+)
+
+
+def pick_rows(input: Tensor, index: Tensor, dim: int, dims: int = 1) -> Tensor:
+    """The rows at the positions in index, whose shape takes the place of `dims` dimensions from `dim` on."""
+    return index_select_op(_joinable(input, dim, dims), _joinable(index, 0, index.layout.ndim), dim=dim, dims=dims)
+
+
+def add_rows(rows: Tensor, index: Tensor, dim: int, sizes: Ints) -> Tensor:
+    """Zeros with these rows added at the positions in index; repeats add up."""
+    n = index.layout.ndim
+    return index_add_zeros(_joinable(rows, dim, n), _joinable(index, 0, n), dim=dim, sizes=sizes)
+
 
 index_select_op.vjps(
-    input=lambda g, index, input_shape, dim: index_add_zeros(g, index, dim=dim, size=input_shape[dim]), index=None
+    input=lambda g, index, input_shape, dim, dims: add_rows(g, index, dim, input_shape[dim : dim + dims]), index=None
 )
-index_add_zeros.vjps(g=lambda g, index, dim: index_select_op(g, index, dim=dim), index=None)
+index_add_zeros.vjps(g=lambda g, index, dim, sizes: pick_rows(g, index, dim, len(sizes)), index=None)
+
+
+# Positions in several dimensions as positions in one
+
+
+class FlatIndex(Op):
+    """The op, of any number of indices that broadcast."""
+
+    def c_arguments(self, spec: Spec) -> tuple[list[Layout], list[int], list[float]]:
+        """The kernel sees indices of one shape."""
+        wide = [expand_op.specialise((x,), {"shape": spec.layout.shape}).layout for x in spec.inputs]
+        return [spec.layout, *wide], list(spec.attrs["sizes"]), []
+
+
+def _flat_index(out: Array, *indices: Array, sizes: Ints) -> None:
+    """(i0 * n1 + i1) * n2 + i2 ... of indices into dimensions of these sizes."""
+    out.fill(0)
+    for index, n in zip(indices, sizes, strict=True):
+        np.multiply(out, n, out=out)
+        np.add(out, bounded(index, n), out=out)
+
+
+flat_index = FlatIndex(
+    _flat_index, lambda *indices, sizes: broadcast_shapes("x[...]", *[i.shape for i in indices]), name="flat_index"
+)
 
 
 def _rows_fit(name: str) -> Any:
@@ -123,7 +198,7 @@ index_copy_op = Op(_index_copy, _rows_fit("index_copy"), name="index_copy")
 index_copy_op.vjps(
     input=lambda g, index, source_shape, dim: index_copy_op(g, index, zero(g, source_shape), dim=dim),
     index=None,
-    source=lambda g, index, dim: index_select_op(g, index, dim=dim),
+    source=lambda g, index, dim: pick_rows(g, index, dim),
 )
 
 
@@ -243,9 +318,15 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
     """out[i][j] = input[index[i][j]][j] for dim 0, and alike for others; the result has the shape of index.
 
     Raises IndexError for a position outside the dimension, RuntimeError where index is larger elsewhere than input."""
+    spec = gather_op.specs.get((input.layout, dim, getattr(index, "layout", None)))
+    if spec is not None:  # a signature met before: only values are to be checked
+        check_positions(index, input.layout.shape[dim], dim, "gather")
+        return gather_op.run(spec, (input, index))
     x, d, i, _ = _placed("gather", input, dim, index)
     if not i.layout.numel:
         i = reshape(i, (0,) * x.layout.ndim)
+    if x is input and i is index:
+        gather_op.specs[x.layout, dim, i.layout] = gather_op.spec((x, i), {"dim": d})
     return reshape(gather_op(x, i, dim=d), index.layout.shape)
 
 
@@ -299,8 +380,16 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The rows (or columns, ...) at the positions in index, (k,): a tensor with size k in dimension dim.
 
     Raises IndexError for a position outside the dimension."""
+    spec = index_select_op.specs.get((input.layout, dim, getattr(index, "layout", None)))
+    if spec is not None:  # a signature met before: only values are to be checked
+        check_positions(index, input.layout.shape[dim], dim, "index_select")
+        return index_select_op.run(spec, (input, index))
     x, d, i = _prepared("index_select", input, dim, index)
-    out = index_select_op(x, i, dim=d)
+    if i.layout.ndim != 1:
+        raise IndexError(f"index_select: the index must have one dimension, got shape {i.layout.shape}")
+    if x is input and i is index:
+        index_select_op.specs[x.layout, dim, i.layout] = index_select_op.spec((x, i), {"dim": d, "dims": 1})
+    out = pick_rows(x, i, d)
     return out if input.layout.ndim else reshape(out, ())
 
 
@@ -309,7 +398,7 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     x, d, i = _prepared("index_add", input, dim, index)
     s = _dimensional(source)
     _rows_fit("index_add")(x.layout, i.layout, s.layout, dim=d)
-    added = index_add_zeros(s if alpha == 1 else mul(s, alpha), i, dim=d, size=x.layout.shape[d])
+    added = add_rows(s if alpha == 1 else mul(s, alpha), i, d, (x.layout.shape[d],))
     return add(input, reshape(added, input.layout.shape))
 
 
@@ -349,7 +438,7 @@ def take(input: Tensor, index: Tensor) -> Tensor:
     i = positions(index, "take")
     n = input.layout.numel
     check_positions(i, n, 0, "take", -n)
-    return reshape(index_select_op(reshape(input, n), reshape(i, i.layout.numel), dim=0), i.layout.shape)
+    return pick_rows(reshape(input, n), i, 0)
 
 
 def embedding(weight: Tensor, indices: Tensor, padding_idx: int = -1) -> Tensor:
@@ -360,8 +449,7 @@ def embedding(weight: Tensor, indices: Tensor, padding_idx: int = -1) -> Tensor:
         raise RuntimeError(f"embedding: the weight must have 2 dimensions, got shape {weight.layout.shape}")
     i = positions(indices, "embedding")
     check_positions(i, weight.layout.shape[0], 0, "embedding")
-    rows = index_select_op(weight, reshape(i, i.layout.numel), dim=0)
-    rows = reshape(rows, (*i.layout.shape, weight.layout.shape[1]))
+    rows = pick_rows(weight, i, 0)
     if padding_idx < 0 or not rows.needs_grad:
         return rows
     return where(unsqueeze(eq(i, padding_idx), -1), rows.detach(), rows)
@@ -434,4 +522,4 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The elements where the mask is true, (k,); both broadcast. Not in a recorded step, as nonzero."""
     shape = broadcast_shapes("masked_select", input.layout.shape, mask.layout.shape)
     (at,) = nonzero(reshape(expand(_mask(mask, "masked_select"), shape), -1), as_tuple=True)
-    return index_select_op(reshape(expand(input, shape), -1), at, dim=0)
+    return pick_rows(reshape(expand(input, shape), -1), at, 0)

@@ -2,38 +2,44 @@
 
 Integers, slices, None and ... make one view (slice_op). Integer tensors, lists and arrays, and masks, which become the
 positions of their true elements, then pick from it: the indexed dimensions are seen as one, their positions combined
-into one number, and index_select does the rest; index_copy and index_add write. Left out: negative steps, and uint8
-masks, which PyTorch gives up. Read next: order.py.
+into one number, and index_select does the rest; index_copy and index_add write. What an index does depends on layouts
+alone, so it is worked out once (a Plan). Left out: negative steps, and uint8 masks, which PyTorch gives up. Read next:
+order.py.
 """
 
 from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from .. import backends
 from .. import storage as memory
 from ..dtypes import bool_, int64, uint8
 from ..modes import modes, no_grad
+from ..op import Spec
+from ..storage import Layout
 from ..tensor import Tensor
 from .common import broadcast_shapes, constant
 from .compare import where
-from .elementwise import add, mul, remainder
 from .gather import (
+    add_rows,
     check_positions,
     converted,
+    flat_index,
     index_add_,
-    index_add_zeros,
     index_copy_,
     index_copy_op,
     index_select_op,
+    joined,
     nonzero,
     positions,
 )
 from .inplace import change
-from .move import Ints, permute_op, place_op, slice_op, write
+from .move import Ints, copy_op, permute_op, place_op, slice_op, write
 from .views import expand, reshape
 
 PLAIN = (int, type(None))
@@ -43,71 +49,109 @@ def getitem(input: Tensor, index: Any) -> Tensor:
     """x[index]. A view, unless an index is a tensor, list, array or mask.
 
     Raises IndexError for what is out of range, too many, or of the wrong type; ValueError for a negative step."""
-    key = index if type(index) is int else _key(index)
-    spec = None if key is None else slice_op.specs.get((input.layout, key))
-    if spec is not None:
-        return slice_op.run(spec, (input,))
-    if type(index) is Tensor and index.layout.ndim == 1 and index.layout.dtype is int64 and input.layout.ndim:
-        n = input.layout.shape[0]  # rows by number, the most frequent by far: the same as below, but quick
-        check_positions(index, n, 0, "x[...]", -n)
-        return index_select_op(input, index, dim=0)
-    part = _parse(input, index)
-    if not part.advanced:
-        spec = slice_op.spec((input,), part.slice)
-        if key is not None:
-            slice_op.specs[input.layout, key] = spec
-        return slice_op.run(spec, (input,))
-    picked = _pick(_base(input, part), part.advanced)
-    rows = index_select_op(picked.flat, picked.linear, dim=picked.dim)
-    return rows if rows.layout.shape == picked.result_shape else reshape(rows, picked.result_shape)
-
-
-def _key(index: Any) -> tuple[Any, ...] | None:
-    """An index of plain numbers, slices, None and ... as something hashable; None for any other."""
-    key: list[Any] = []
-    for item in index if type(index) is tuple else (index,):
-        kind = type(item)
-        if kind is int:
-            key.append(item)
-        elif kind is slice:
-            a, b, c = item.start, item.stop, item.step
-            if type(a) not in PLAIN or type(b) not in PLAIN or type(c) not in PLAIN:
-                return None
-            key.append((a, b, c))
-        elif item is None or item is Ellipsis:
-            key.append(item)
-        else:
-            return None
-    return tuple(key)
+    plan, given = _resolve(input, index)
+    if plan.slice is not None:
+        input = slice_op.run(plan.slice, (input,))
+    if plan.select is None:
+        return input
+    if plan.order is not None:
+        input = permute_op(input, dims=plan.order)
+    if plan.copies:
+        input = copy_op(input)
+    linear = given[0] if plan.flat is None else flat_index.run(plan.flat, given)
+    return index_select_op.run(plan.select, (input, linear))
 
 
 # What an index means
 
 
-class Part(NamedTuple):
-    """A slice of a tensor, as slice_op's attributes, and positions in dimensions of that slice."""
+class _New(NamedTuple):
+    """Positions in a new dimension: what a mask of no dimensions amounts to."""
 
-    slice: dict[str, Ints]
-    advanced: list[tuple[int, Tensor]]
-
-
-def _base(x: Tensor, part: Part) -> Tensor:
-    a, n = part.slice, x.layout.ndim
-    whole = a["shape"] == x.layout.shape and a["step"] == (1,) * n and a["axis"] == tuple(range(n))
-    return x if whole else slice_op(x, **a)
+    positions: Any  # a tensor; in a key its layout
 
 
-def _items(index: Any, ndim: int) -> list[Any]:
-    """The index as a list of int, slice, None and tensors that accounts for every dimension."""
+class Plan(NamedTuple):
+    """What an index does to a tensor of some layout, whatever the values of its index tensors."""
+
+    slice: Spec | None  # the view that comes first; None: the tensor as it is
+    places: Ints  # of each index tensor, the dimension of x that it looks into (-1: a new one)
+    sizes: Ints  # and how many positions that has
+    order: Ints | None  # the permutation of the view that makes the indexed dimensions neighbours
+    first: int  # the first of them then
+    flat: Spec | None  # of flat_index, for several index tensors
+    copies: bool  # no strides see the indexed dimensions as one
+    select: Spec | None  # of index_select, if there is an index tensor
+
+
+_plans: dict[tuple[Layout, Any], Plan] = {}
+backends.on_change.append(_plans.clear)
+
+
+def _resolve(x: Tensor, index: Any) -> tuple[Plan, tuple[Tensor, ...]]:
+    """The plan, and the index tensors, whose positions are in range."""
+    given: tuple[Tensor, ...] = ()
+    if type(index) is int:
+        key = index
+    else:
+        key, given = _key(index if type(index) is tuple else (index,))
+        if key is None:
+            key, given = _key(tuple(_plain(x, index)))
+    plan = _plans.get((x.layout, key))
+    if plan is None:
+        if len(_plans) > 4096:
+            _plans.clear()
+        plan = _plans[x.layout, key] = _plan(x.layout, key if isinstance(key, tuple) else (key,))
+    for tensor, d, n in zip(given, plan.places, plan.sizes):  # noqa: B905 (strict costs a tenth of it all)
+        check_positions(tensor, n, d, "x[...]", -n)
+    return plan, given
+
+
+def _key(items: tuple[Any, ...]) -> tuple[Any, tuple[Tensor, ...]]:
+    """Numbers, slices, None, ... and int64 tensors as something hashable, layouts for tensors; None for any other."""
+    key: list[Any] = []
+    given: list[Tensor] = []
+    for item in items:
+        kind = type(item)
+        if kind is int or item is None or item is Ellipsis:
+            key.append(item)
+        elif kind is slice:
+            a, b, c = item.start, item.stop, item.step
+            if type(a) not in PLAIN or type(b) not in PLAIN or type(c) not in PLAIN:
+                return None, ()
+            key.append((a, b, c))
+        elif isinstance(item, Tensor) and item.layout.dtype is int64 and (item.layout.ndim or modes.recording):
+            key.append(item.layout)
+            given.append(item)
+        elif kind is _New:
+            key.append(_New(item.positions.layout))
+            given.append(item.positions)
+        else:
+            return None, ()
+    return tuple(key), tuple(given)
+
+
+def _plain(x: Tensor, index: Any) -> Iterator[Any]:
+    """The items of any index as those that _key takes: masks as positions, the values of 0-d tensors as numbers."""
     items = [_item(item) for item in (index if isinstance(index, tuple) else (index,))]
-    used = sum(0 if item is None or item is Ellipsis else item.layout.ndim if _is_mask(item) else 1 for item in items)
-    if used > ndim:
-        raise IndexError(f"x[...]: {used} indices for a tensor of {ndim} dimensions")
-    dots = [k for k, item in enumerate(items) if item is Ellipsis]
-    if len(dots) > 1:
-        raise IndexError("x[...]: an index can only have a single ellipsis (...)")
-    at = dots[0] if dots else len(items)
-    return [*items[:at], *[slice(None)] * (ndim - used), *items[at + 1 :]]
+    used = sum(item.layout.ndim if _is_mask(item) else item is not None and item is not Ellipsis for item in items)
+    d = 0  # the dimension of x that comes next
+    for item in items:
+        if item is Ellipsis:
+            d += x.layout.ndim - used
+        elif _is_mask(item):
+            n = item.layout.ndim
+            found = _true_positions(item, x.layout.shape[d : d + n], d)
+            yield from found if n else map(_New, found)
+            d += n
+            continue
+        elif item is not None:
+            d += 1
+        if isinstance(item, Tensor) and not item.layout.ndim and not modes.recording:
+            item = operator.index(item)
+        elif isinstance(item, slice):
+            item = slice(*[None if i is None else operator.index(i) for i in (item.start, item.stop, item.step)])
+        yield item
 
 
 def _item(item: Any) -> Any:
@@ -142,66 +186,6 @@ def _is_mask(item: Any) -> bool:
     return isinstance(item, Tensor) and item.layout.dtype is bool_
 
 
-def _parse(x: Tensor, index: Any) -> Part:
-    start: list[int] = []
-    step: list[int] = []
-    axis: list[int] = []
-    shape: list[int] = []
-    advanced: list[tuple[int, Tensor]] = []
-
-    def keep(first: int, by: int, n: int) -> None:
-        start.append(first)
-        step.append(by)
-        axis.append(len(shape))
-        shape.append(n)
-
-    for item in _items(index, x.layout.ndim):
-        d = len(start)  # the dimension of x that comes next
-        if item is None:
-            shape.append(1)
-        elif isinstance(item, slice):
-            keep(*_slice_numbers(item, x.layout.shape[d]))
-        elif _is_mask(item):
-            found = _true_positions(item, x.layout.shape[d : d + item.layout.ndim], d)
-            for k, at in enumerate(found):
-                advanced.append((len(shape), at))
-                if item.layout.ndim:
-                    keep(0, 1, x.layout.shape[d + k])
-                else:
-                    shape.append(1)
-        elif isinstance(item, Tensor) and (item.layout.ndim or modes.recording):
-            n = x.layout.shape[d]
-            if item.layout.numel and not n:
-                raise IndexError(f"x[...]: an index into dimension {d}, which has size 0")
-            check_positions(item, n, d, "x[...]", -n)
-            advanced.append((len(shape), item))
-            keep(0, 1, n)
-        else:  # a 0-d tensor, too, whose value makes a view
-            i, n = operator.index(item), x.layout.shape[d]
-            if not -n <= i < n:
-                raise IndexError(f"x[...]: index {i} is out of range for dimension {d} of size {n}")
-            start.append(i % n)
-            step.append(1)
-            axis.append(-1)
-    dims = [d for d, _ in advanced]
-    if not _neighbours(dims) and any(i.layout.ndim == 0 for _, i in advanced):
-        modes.leaves_tape("x[...] with a 0-d tensor apart from another index tensor")
-    numbers = {"start": start, "step": step, "axis": axis, "shape": shape}
-    return Part({name: tuple(values) for name, values in numbers.items()}, advanced)
-
-
-def _neighbours(dims: list[int]) -> bool:
-    return dims == list(range(dims[0], dims[0] + len(dims))) if dims else True
-
-
-def _slice_numbers(item: slice, n: int) -> tuple[int, int, int]:
-    """(start, step, length)"""
-    if item.step is not None and operator.index(item.step) <= 0:
-        raise ValueError(f"x[...]: the step of a slice must be greater than zero, got {item.step}; see flip()")
-    start, stop, step = item.indices(n)
-    return start, step, len(range(start, stop, step))
-
-
 def _true_positions(mask: Tensor, shape: Ints, dim: int) -> tuple[Tensor, ...]:
     """A tensor of positions for each dimension of the mask; of a 0-d one, the position 0 or none in a new dimension."""
     if mask.layout.shape != shape:
@@ -211,7 +195,92 @@ def _true_positions(mask: Tensor, shape: Ints, dim: int) -> tuple[Tensor, ...]:
     return nonzero(mask, as_tuple=True)  # type: ignore[no-any-return]
 
 
-# Positions in several dimensions as positions in one
+def _plan(x: Layout, key: tuple[Any, ...]) -> Plan:
+    start: list[int] = []
+    step: list[int] = []
+    axis: list[int] = []
+    shape: list[int] = []
+    advanced: list[tuple[int, int, int, Layout]] = []  # dimension of the view, of x, its size, positions
+
+    def keep(first: int, by: int, n: int) -> None:
+        start.append(first)
+        step.append(by)
+        axis.append(len(shape))
+        shape.append(n)
+
+    for item in _whole(key, x.ndim):
+        d = len(start)  # the dimension of x that comes next
+        if item is None:
+            shape.append(1)
+        elif type(item) is _New:
+            advanced.append((len(shape), -1, 1, item.positions))
+            shape.append(1)
+        elif isinstance(item, Layout):
+            n = x.shape[d]
+            if item.numel and not n:
+                raise IndexError(f"x[...]: an index into dimension {d}, which has size 0")
+            advanced.append((len(shape), d, n, item))
+            keep(0, 1, n)
+        elif isinstance(item, tuple):
+            keep(*_slice_numbers(slice(*item), x.shape[d]))
+        else:
+            i, n = item, x.shape[d]
+            if not -n <= i < n:
+                raise IndexError(f"x[...]: index {i} is out of range for dimension {d} of size {n}")
+            start.append(i % n)
+            step.append(1)
+            axis.append(-1)
+    numbers = {"start": start, "step": step, "axis": axis, "shape": shape}
+    view = slice_op.specialise((x,), {name: tuple(values) for name, values in numbers.items()})
+    if not advanced:
+        return Plan(view, (), (), None, 0, None, False, None)
+    dims = [d for d, *_ in advanced]
+    given = [i.shape for *_, i in advanced]
+    try:
+        broadcast_shapes("x[...]", *given)
+    except RuntimeError:
+        raise IndexError(f"x[...]: index tensors of shapes {', '.join(map(str, given))} do not broadcast") from None
+    order, first = None, dims[0]
+    if dims != list(range(first, first + len(dims))):  # what they pick comes first, as in NumPy
+        if any(i.ndim == 0 for *_, i in advanced):
+            modes.leaves_tape("x[...] with a 0-d tensor apart from another index tensor")
+        order, first = (*dims, *[d for d in range(len(shape)) if d not in dims]), 0
+    places, sizes = tuple([d for _, d, *_ in advanced]), tuple([n for _, _, n, _ in advanced])
+    base, index = view.layout, advanced[0][3]
+    if order is not None:
+        base = permute_op.specialise((base,), {"dims": order}).layout
+    flat = None
+    if len(dims) > 1 or not (index.contiguous or index.ndim == 1):
+        flat = flat_index.specialise(tuple([i for *_, i in advanced]), {"sizes": sizes})
+        index = flat.layout
+    copies = joined(base, first, len(dims)) is None
+    if copies:
+        base = copy_op.specialise((base,), {}).layout
+    select = index_select_op.specialise((base, index), {"dim": first, "dims": len(dims)})
+    return Plan(None if view.layout is x else view, places, sizes, order, first, flat, copies, select)
+
+
+def _whole(key: tuple[Any, ...], ndim: int) -> list[Any]:
+    """The items with slices for what ..., or the end, stands for. Raises IndexError for too many."""
+    used = sum(item is not None and item is not Ellipsis and type(item) is not _New for item in key)
+    if used > ndim:
+        raise IndexError(f"x[...]: {used} indices for a tensor of {ndim} dimensions")
+    dots = [k for k, item in enumerate(key) if item is Ellipsis]
+    if len(dots) > 1:
+        raise IndexError("x[...]: an index can only have a single ellipsis (...)")
+    at = dots[0] if dots else len(key)
+    return [*key[:at], *[(None, None, None)] * (ndim - used), *key[at + 1 :]]
+
+
+def _slice_numbers(item: slice, n: int) -> tuple[int, int, int]:
+    """(start, step, length)"""
+    if item.step is not None and item.step <= 0:
+        raise ValueError(f"x[...]: the step of a slice must be greater than zero, got {item.step}; see flip()")
+    start, stop, step = item.indices(n)
+    return start, step, len(range(start, stop, step))
+
+
+# Writing to what an index picks
 
 
 class Picked(NamedTuple):
@@ -225,36 +294,15 @@ class Picked(NamedTuple):
     result_shape: Ints  # with the shape of the positions in place of dim
 
 
-def _pick(base: Tensor, advanced: list[tuple[int, Tensor]]) -> Picked:
-    dims = [d for d, _ in advanced]
-    given = [i.layout.shape for _, i in advanced]
-    try:
-        block = broadcast_shapes("x[...]", *given)
-    except RuntimeError:
-        raise IndexError(f"x[...]: index tensors of shapes {', '.join(map(str, given))} do not broadcast") from None
-    n, first = base.layout.ndim, dims[0]
-    order = tuple(range(n))
-    if not _neighbours(dims):  # what they pick comes first, as in NumPy
-        order, first = (*dims, *[d for d in range(n) if d not in dims]), 0
+def _pick(base: Tensor, plan: Plan, given: tuple[Tensor, ...]) -> Picked:
+    order = tuple(range(base.layout.ndim)) if plan.order is None else plan.order
+    if plan.order is not None:
         base = permute_op(base, dims=order)
-    shape, last = base.layout.shape, first + len(dims)
-    sizes = shape[first:last]
-    linear = advanced[0][1]
-    if len(dims) > 1:
-        linear = _wrapped(linear, sizes[0])
-        for (_, i), size in zip(advanced[1:], sizes[1:], strict=True):
-            linear = add.apply(mul.apply(linear, constant(size, int64)), _wrapped(i, size))
-    if linear.layout.shape != block:
-        linear = expand(linear, block)
-    if len(block) != 1:
-        linear = reshape(linear, math.prod(block))
-    flat = base if len(dims) == 1 else reshape(base, (*shape[:first], math.prod(sizes), *shape[last:]))
-    return Picked(flat, linear, first, order, shape, (*shape[:first], *block, *shape[last:]))
-
-
-def _wrapped(index: Tensor, n: int) -> Tensor:
-    """Negative positions counted from the end."""
-    return remainder.apply(index, constant(max(n, 1), int64))
+    linear = flat_index(*given, sizes=plan.sizes)
+    shape, first, last = base.layout.shape, plan.first, plan.first + len(given)
+    flat = base if len(given) == 1 else reshape(base, (*shape[:first], math.prod(plan.sizes), *shape[last:]))
+    result_shape = (*shape[:first], *linear.layout.shape, *shape[last:])
+    return Picked(flat, reshape(linear, linear.layout.numel), first, order, shape, result_shape)
 
 
 # x[...] = value
@@ -293,13 +341,13 @@ def _write_at(x: Tensor, index: Any, value: Tensor, accumulate: bool) -> None:
     if filled is not None:
         write(x, filled)
         return
-    part = _parse(x, index)
-    base = _base(x, part)
-    if not part.advanced:
+    plan, given = _resolve(x, index)
+    base = x if plan.slice is None else slice_op.run(plan.slice, (x,))
+    if not given:
         value = _fitting(value, base.layout.shape)
         write(base, base + value if accumulate else value)
         return
-    picked = _pick(base, part.advanced)
+    picked = _pick(base, plan, given)
     rows = _rows(value, picked)
     if picked.flat.storage is x.storage:
         rows = rows.clone() if rows.storage is x.storage else rows
@@ -313,15 +361,17 @@ def _replaced(x: Tensor, index: Any, value: Tensor, accumulate: bool) -> Tensor:
     filled = _filled(x, index, value, accumulate)
     if filled is not None:
         return filled
-    part = _parse(x, index)
-    base = _base(x, part)
-    if part.advanced:
-        picked = _pick(base, part.advanced)
+    plan, given = _resolve(x, index)
+    base = x if plan.slice is None else slice_op.run(plan.slice, (x,))
+    if given:
+        picked = _pick(base, plan, given)
         changed = _put_rows(picked, _rows(value, picked), accumulate)
     else:
         value = _fitting(value, base.layout.shape)
         changed = base + value if accumulate else value
-    place: dict[str, Any] = {**part.slice, "shape": x.layout.shape, "value": 0.0}
+    if plan.slice is None:
+        return changed
+    place: dict[str, Any] = {**plan.slice.attrs, "shape": x.layout.shape, "value": 0.0}
     inside = place_op(expand(constant(True, bool_), base.layout.shape), **place)
     return where(inside, place_op(changed, **place), x)
 
@@ -359,7 +409,7 @@ def _put_rows(picked: Picked, rows: Tensor, accumulate: bool) -> Tensor:
     """The tensor that was picked from, in its own shape, with its rows replaced or added to."""
     flat, linear, d = picked.flat, picked.linear, picked.dim
     if accumulate:
-        flat = flat + index_add_zeros(rows, linear, dim=d, size=flat.layout.shape[d])
+        flat = flat + add_rows(rows, linear, d, (flat.layout.shape[d],))
     else:
         flat = index_copy_op(flat, linear, rows, dim=d)
     back = tuple(sorted(range(len(picked.order)), key=picked.order.__getitem__))

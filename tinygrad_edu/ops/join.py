@@ -20,7 +20,7 @@ from ..op import Op
 from ..storage import Layout
 from ..tensor import Tensor
 from .common import broadcast_shapes, normal_dim, normal_dims, same_shape
-from .gather import converted, index_select_op, positions
+from .gather import converted, pick_rows, positions
 from .move import Array, Ints, cast_op, copy_op, place_op
 from .views import expand, narrow, reshape, select, shape_of, unsqueeze
 
@@ -261,7 +261,7 @@ def repeat_interleave(
         raise RuntimeError(f"repeat_interleave: repeats must not be negative, got {times.min()}")
     if output_size not in (None, int(times.sum())):
         raise RuntimeError(f"repeat_interleave: the counts add up to {times.sum()}, not to output_size {output_size}")
-    return index_select_op(input, _constant_index(np.repeat(np.arange(shape[d]), times)), dim=d)
+    return pick_rows(input, _constant_index(np.repeat(np.arange(shape[d]), times)), d)
 
 
 def _constant_index(index: Array) -> Tensor:
@@ -325,7 +325,7 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     for d, before, after in pairs:
         if before or after:
             source = _source_positions(mode, shape[d], before, after, d)
-            input = index_select_op(input, _constant_index(source), dim=d)
+            input = pick_rows(input, _constant_index(source), d)
     return input
 
 
