@@ -206,12 +206,11 @@ def window_bounds(n: int, count: int) -> Bounds:
 def _adaptive_max_pool2d_indices(out, input, *, size):
     """The positions of the maxima of adaptive windows in their planes, row * width + column."""
     h, w = input.shape[2:]
+    one = (*input.shape[:2], 1, 1)
     for p, (top, bottom) in enumerate(window_bounds(h, size[0])):
         for q, (left, right) in enumerate(window_bounds(w, size[1])):
             window = (bottom - top, right - left)
-            _, place = _largest(
-                input[:, :, top:bottom, left:right], (*out.shape[:2], 1, 1), window, window, (0, 0), (1, 1)
-            )
+            _, place = _largest(input[:, :, top:bottom, left:right], one, window, window, (0, 0), (1, 1))
             rows, columns = np.divmod(place[:, :, 0, 0], right - left)
             out[:, :, p, q] = (top + rows) * w + left + columns
 
@@ -236,8 +235,11 @@ def at_indices(input: Tensor, indices: Tensor) -> Tensor:
 
 
 def _window_sums(x: Array, bounds: Bounds, axis: int) -> Array:
-    parts = [x.take(range(a, b), axis).sum(axis, keepdims=True) for a, b in bounds]
-    return np.concatenate(parts, axis) if parts else x.take([], axis)
+    along = np.moveaxis(x, axis, 0)
+    sums = np.empty((len(bounds), *along.shape[1:]), x.dtype)
+    for total, (a, b) in zip(sums, bounds, strict=True):
+        np.sum(along[a:b], 0, out=total)
+    return np.moveaxis(sums, 0, axis)
 
 
 def _spread(g: Array, bounds: Bounds, n: int, axis: int) -> Array:
@@ -258,7 +260,7 @@ def _mean_windows(n: int, count: int, kernel: int, stride: int, padding: int, pa
 
 def _mean_geometry(
     plane: Ints, out: Ints, kernel: Ints, stride: Ints, padding: Ints, padded: bool, divisor: int
-) -> Any:
+) -> tuple[Bounds, Bounds, Any]:
     rows, columns = (_mean_windows(*of, padded) for of in zip(plane, out[2:], kernel, stride, padding, strict=True))
     divisors = divisor or np.maximum(rows[1][:, None] * columns[1], 1)  # an empty window gives 0
     return rows[0], columns[0], divisors

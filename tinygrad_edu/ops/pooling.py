@@ -278,9 +278,9 @@ def avg_pool2d(
 ) -> Tensor:
     """The mean of each window of (N, C, H, W) or (C, H, W), whose number and place max_pool2d states.
 
-    Padding counts as zeros, or not at all without count_include_pad; what a window has beyond it, with ceil_mode, never
-    counts. divisor_override: the number that sums are divided by instead. Raises RuntimeError as max_pool2d does and for
-    a divisor of 0, NotImplementedError for integers but int64 (rounded towards 0) and for bools.
+    Padding counts as zeros, or not at all without count_include_pad; what a window has beyond it, with ceil_mode,
+    never counts. divisor_override: the number that sums are divided by instead. Raises RuntimeError as max_pool2d does
+    and for a divisor of 0, NotImplementedError for integers but int64 (rounded towards 0) and for bools.
     """
     return _avg_pool(
         "avg_pool2d", 2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
