@@ -50,6 +50,7 @@ def walk(
                 gradient = node.spec.op.vjp(node, i, g)
                 if gradient is not None:
                     _accumulate(pending, edge, gradient)
+            node.shared = None
             if not retain_graph:
                 node.release()
         for watcher in modes.watchers:

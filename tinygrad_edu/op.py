@@ -38,12 +38,25 @@ class Node:
     wanted. A node never refers to its own output tensor (only to its storage), so graphs have no reference cycles.
     """
 
-    __slots__ = ("__weakref__", "age", "edges", "hooks", "kept", "output", "saved", "spec", "trace", "versions")
+    __slots__ = (
+        "__weakref__",
+        "age",
+        "edges",
+        "hooks",
+        "kept",
+        "output",
+        "saved",
+        "shared",
+        "spec",
+        "trace",
+        "versions",
+    )
 
     def __init__(self, spec: Spec, inputs: tuple[Tensor, ...], out: Tensor) -> None:
         self.spec = spec
         self.hooks: list[Callable[[Tensor], Tensor | None]] | None = None
         self.trace: str | None = None  # the user's line, kept by the anomaly detector
+        self.shared: tuple[Tensor, dict[str, Any]] | None = None  # a gradient, and what rules share for it
         self.edges: tuple[Any, ...]
         wanted: tuple[bool, ...]
         if len(inputs) == 1:  # the common cases, without the cost of a comprehension
@@ -122,7 +135,7 @@ class Op:
     dtype      of the output: a dtype, or (*layouts, **attrs) -> dtype; default: the first input's
     gradients  set by `vjps`: a rule per input, called with what its parameter names ask for: g (the incoming gradient),
                y (the output), an input's name, NAME_shape, NAME_dtype, an attr; for ops of any number of inputs also i
-               (which input) and shapes (of all). None: no gradient flows to that input.
+               (which input) and shapes (of all), what `shares` names. None: no gradient flows to that input.
     """
 
     registry: ClassVar[dict[str, Op]] = {}
@@ -144,6 +157,7 @@ class Op:
         last = code.co_argcount
         self.inputs = code.co_varnames[first:last] if not self.variadic else ("inputs",)
         self.rules: dict[str, tuple[list[Fetch], Callable[..., Tensor | None]] | None] = {}
+        self.shared: dict[str, Callable[..., Any]] = {}
         self.keeps: dict[tuple[bool, ...], tuple[tuple[int, ...], bool]] = {}  # see find_kept
         self.specs: dict[tuple[Any, ...], Spec] = {}
         if self.name in Op.registry:
@@ -169,6 +183,10 @@ class Op:
     def input_name(self, i: int) -> str:
         return f"{self.inputs[0]}[{i}]" if self.variadic else self.inputs[i]
 
+    def shares(self, **values: Callable[..., Any]) -> None:
+        """Name what several rules read, so that a node computes it once: functions of what rules may ask for."""
+        self.shared.update(values)
+
     def vjps(self, **rules: Callable[..., Tensor | None] | None) -> None:
         """Set the rules, one for each input by name (vector-Jacobian products)."""
         for name, rule in rules.items():
@@ -182,12 +200,33 @@ class Op:
     def find_kept(self, wanted: tuple[bool, ...]) -> tuple[tuple[int, ...], bool]:
         """What the rules of the wanted inputs read: the numbers of inputs, and whether the output."""
         rules = [self.rules.get(self.inputs[0 if self.variadic else i]) for i, want in enumerate(wanted) if want]
-        words = {word for rule in rules if rule is not None for word in _parameters(rule[1])}
+        words = {word for rule in rules if rule is not None for word in self._words(rule[1])}
         read = tuple([i for i in range(len(wanted)) if self.inputs[0 if self.variadic else i] in words])
         self.keeps[wanted] = read, "y" in words
         return self.keeps[wanted]
 
+    def _words(self, function: Callable[..., Any]) -> set[str]:
+        """What a rule asks for, directly or through what it shares with others."""
+        own = set(_parameters(function))
+        return own.union(*[self._words(self.shared[word]) for word in own if word in self.shared])
+
+    def _fetch_shared(self, word: str) -> Fetch:
+        function = self.shared[word]
+        fetches = [self._fetch(w) for w in _parameters(function)]
+
+        def fetch(node: Node, g: Tensor, i: int) -> Any:
+            if node.shared is None or node.shared[0] is not g:
+                node.shared = g, {}
+            known = node.shared[1]
+            if word not in known:
+                known[word] = function(*[get(node, g, i) for get in fetches])
+            return known[word]
+
+        return fetch
+
     def _fetch(self, word: str) -> Fetch:
+        if word in self.shared:
+            return self._fetch_shared(word)
         if word == "g":
             return lambda node, g, i: g
         if word == "y":

@@ -14,6 +14,7 @@ from ..dtypes import dtype as Dtype
 from ..ops import activation, norm
 from ..ops import gather as _gather
 from ..ops.activation import sigmoid, tanh
+from ..ops.batch_norm import batch_norm, group_norm, instance_norm
 from ..ops.conv import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from ..ops.fold import fold, unfold
 from ..ops.gather import one_hot
@@ -56,6 +57,7 @@ __all__ = [
     "adaptive_max_pool2d",
     "avg_pool1d",
     "avg_pool2d",
+    "batch_norm",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "conv1d",
@@ -69,7 +71,9 @@ __all__ = [
     "embedding",
     "fold",
     "gelu",
+    "group_norm",
     "huber_loss",
+    "instance_norm",
     "kl_div",
     "l1_loss",
     "layer_norm",
