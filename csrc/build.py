@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CSRC = Path(__file__).resolve().parent
-RUNTIME = ("registry", "tape", "threads", "memory")
+RUNTIME = ("registry", "tape", "chain", "threads", "memory")
 
 # The families of kernels: a file csrc/<family>.c and the types that it is compiled for (see TG_TYPE in kernel.h).
 NUMBERS = ("f32", "f64", "i32", "i64", "u8")

@@ -218,10 +218,11 @@ typedef struct {
     int64_t aux, own;           /* elements of scratch: the shared panels, and what a thread needs */
 } gemm;
 
-/* What follows the sum, in this order: C = sum + bias[column], then max(0, C), then 0 where mask <= 0. */
+/* What follows the sum, in this order: C = sum + bias[column], then max(0, C), then scale C or 0 where mask <= 0. */
 typedef struct {
     const real *bias, *mask; /* NULL: none */
     int64_t relu, bias_cs, mask_rs, mask_cs;
+    real scale;
 } gemm_end;
 
 /* Into how many pieces of at most `most` a size is cut, and how large they are when they are even. */
@@ -297,7 +298,7 @@ static inline void gemm_finish(const gemm_end *end, real *c, int64_t crs, int64_
             for (int64_t j = 0; j < cols; j++) c[j] = c[j] <= 0 ? 0 : c[j]; /* a NaN stays */
         if (end->mask) {
             const real *y = end->mask + (i0 + i) * end->mask_rs + j0 * end->mask_cs;
-            for (int64_t j = 0; j < cols; j++) c[j] = y[j * end->mask_cs] <= 0 ? 0 : c[j];
+            for (int64_t j = 0; j < cols; j++) c[j] = y[j * end->mask_cs] <= 0 ? 0 : c[j] * end->scale;
         }
     }
 }

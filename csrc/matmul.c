@@ -103,8 +103,9 @@ static void linear_run(const tg_node *node, int phase, int64_t lo, int64_t hi, c
     run_plan(node, phase, lo, hi, own, end.bias || end.relu ? &end : NULL);
 }
 
-/* dx[m, k] = np.where(y[m, k] <= 0, 0, g[m, n] @ w[n, k]), args dx, g, w, y: the gradient of a linear layer's input
- * where that is y = relu(z), taken with respect to z. Inverts out = relu(z) @ w.T. */
+/* dx[m, k] = np.where(y[m, k] <= 0, 0, g[m, n] @ w[n, k] * scale), args dx, g, w, y; floats scale: the gradient of a
+ * linear layer's input where that is y = relu(z), or y = dropout(relu(z)) scaled by `scale`, taken with respect to z.
+ * Inverts out = y @ w.T. */
 static int linear_grad_input_relu_prepare(tg_node *node) {
     const tg_array *g = &node->args[1], *w = &node->args[2];
     plan *p = (plan *)node->plan;
@@ -117,6 +118,7 @@ static int linear_grad_input_relu_prepare(tg_node *node) {
 static void linear_grad_input_relu_run(const tg_node *node, int phase, int64_t lo, int64_t hi, char *own) {
     const tg_array *y = &node->args[3];
     gemm_end end = {.mask = (const real *)y->data, .mask_rs = y->stride[0], .mask_cs = y->stride[1]};
+    end.scale = (real)node->floats[0];
     run_plan(node, phase, lo, hi, own, &end);
 }
 

@@ -27,7 +27,7 @@ static int groups_prepare(tg_node *node, int64_t size) {
 /* Run f for the groups of some units; the one that the output ends in is made whole elsewhere and cut off. */
 static ALWAYS_INLINE void run_groups(const tg_node *node, int64_t lo, int64_t hi, int64_t size, int64_t item,
                                      group_fn *f) {
-    const int64_t n = count_of(&node->args[0]), bytes = size * item;
+    const int64_t n = count_of(&node->args[0]), bytes = size * item, before = node->first / size;
     const int input = node->n_args == 3;
     const uint64_t *key = (const uint64_t *)node->args[1 + input].data;
     char *out = node->args[0].data;
@@ -35,14 +35,14 @@ static ALWAYS_INLINE void run_groups(const tg_node *node, int64_t lo, int64_t hi
     words w;
     int64_t group = lo * GROUPS;
     for (; group < TG_MIN(hi * GROUPS, n / size); group++) {
-        philox(w, key, group);
+        philox(w, key, before + group);
         f(node, w, out + group * bytes, x + group * bytes);
     }
     if (group == hi * GROUPS || group * size >= n) return;
     char made[8 * LANES * sizeof(real)], from[8 * LANES * sizeof(real)];
     const size_t rest = (size_t)(n * item - group * bytes);
     if (input) memcpy(from, x + group * bytes, rest);
-    philox(w, key, group);
+    philox(w, key, before + group);
     f(node, w, made, from);
     memcpy(out + group * bytes, made, rest);
 }

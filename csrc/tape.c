@@ -221,7 +221,8 @@ int tg_tape_run_checked(tg_tape *tape, int inf) {
     for (const step *s = tape->steps; s < all && bad < 0; s++) {
         run_steps(s, s + 1, team, own);
         if (s + 1 == all || s[1].index != s->index)
-            if (is_bad(&s->node->args[0], inf)) bad = s->index;
+            for (int64_t i = 0; i == 0 || i < s->node->outputs; i++)
+                if (is_bad(&s->node->args[i], inf)) bad = s->index;
     }
     end(team);
     return bad;

@@ -35,10 +35,13 @@ typedef struct {
  * aux is scratch shared by all threads while the node runs (packed panels, partial sums); prepare asks for
  * its size in aux_bytes. own_bytes is the private scratch that each thread gets as `own`. Both start on a cache line
  * and hold whatever an earlier node left there. plan is whatever prepare worked out for run, in numbers (collapsed
- * loops, block sizes). */
+ * loops, block sizes). Where a chain runs a kernel on a block of an array, first is the place of the block's first
+ * element in the whole, on which random numbers depend; else 0. outputs is how many of args the checked mode looks at,
+ * from args[0] on; 0 means 1. */
 typedef struct tg_node {
     void (*run)(const struct tg_node *node, int phase, int64_t lo, int64_t hi, char *own);
     int32_t kernel, n_args, phases, n_ints;
+    int64_t first, outputs;
     int64_t units[TG_PHASES];
     int64_t aux_bytes, own_bytes;
     char *aux;
@@ -61,6 +64,16 @@ int tg_kernel_dtype(int kernel);
 tg_node *tg_node_new(int kernel, int n_args);
 int tg_node_prepare(tg_node *node);
 void tg_node_free(tg_node *node);
+
+/* Chains. A chain is one node that does what its parts would do one after another, a block of elements at a time, so
+ * that what they hand on to each other stays in the cache. parts are described for whole arrays (they need not be
+ * prepared, and stay the caller's): elementwise kernels of as many elements each. along[p] says how many of part p's
+ * arguments, from the first, go with the elements; each block reads the others whole (the key of random numbers).
+ * places says for each argument of each part which argument of the chain it is, or -1 - k: intermediate number k, which
+ * exists in scratch only. The chain's first `outputs` arguments are what it writes. NULL where some part can't go block
+ * by block. A chain is prepared, is freed by tg_node_free, and is meant for tapes. */
+tg_node *tg_chain_new(int n_args, int outputs, int n_parts, tg_node *const *parts, const int32_t *along,
+                      const int32_t *places);
 
 /* Run one node on given addresses: args[0], args[1], ... in order. The node itself is not written, so several threads
  * may run it at once, each on its own addresses. */

@@ -21,8 +21,9 @@ from typing import Any
 from . import backends, fuse
 from .modes import Watcher, modes
 from .op import Spec
+from .steps import Buffer, Operand, Step
 from .storage import Storage
-from .tape import Buffer, Operand, Step, Tape, members
+from .tape import Tape, members
 from .tensor import Tensor
 
 TAPES = 8  # kept for one signature: they differ in what the step found (modes of modules, gradients, flags)

@@ -7,52 +7,16 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from . import backends, plan
 from .dtypes import uint8
 from .modes import modes
-from .op import Spec
+from .steps import Buffer, Step
 from .storage import Layout, Storage, allocate, layout_of
 from .tensor import Tensor
 
 GUARD_BYTES, GUARD_VALUE = 64, 0xA5
-
-
-@dataclass(eq=False)
-class Buffer:
-    """Memory that a step touches: an argument's slot, memory from outside the step, or memory made within it."""
-
-    nbytes: int
-    storage: Storage | None = None  # None: planned into the tape's arena
-    slot: int | None = None
-    kept: bool = False  # made within the step, but somebody holds it after the call
-
-
-@dataclass(eq=False)
-class Operand:
-    """An argument of a node: a layout at an offset (in elements) in a buffer."""
-
-    buffer: Buffer
-    layout: Layout
-    offset: int
-
-
-@dataclass(eq=False)
-class Step:
-    """One node to be: operands are the output and the inputs, for an update op the inputs."""
-
-    spec: Spec
-    operands: list[Operand]
-    tensors: list[Tensor] = field(default_factory=list)
-
-    def written(self) -> list[Operand]:
-        return [self.operands[i] for i in self.spec.op.writes(self.spec)]
-
-    def read(self) -> list[Operand]:
-        """All but an output that is only written."""
-        return self.operands if self.spec.op.updates else self.operands[1:]
 
 
 class Tape:
@@ -218,16 +182,17 @@ class Tape:
 
     def _line(self, k: int) -> str:
         step = self.steps[k]
-        spec = step.spec
-        inputs = ", ".join(_shape(x) for x in spec.inputs)
-        attrs = " ".join(f"{name}={value}" for name, value in spec.attrs.items())
+        inputs = ", ".join(_shape(o.layout) for o in (step.read() if step.parts else step.operands[1:]))
+        attrs = " ".join(f"{name}={value}" for part in step.parts or (step,) for name, value in part.spec.attrs.items())
         nbytes = sum(o.layout.nbytes for o in step.operands)
-        flops = spec.op.flops(spec)
-        line = f"{k:3d}  {spec.op.name:24s} {_shape(spec.layout):>16s} <- {inputs}"
+        flops = step.flops()
+        line = f"{k:3d}  {step.name:24s} {_shape(step.spec.layout):>16s} <- {inputs}"
         if attrs:
             line += f"  [{attrs}]"
         line = f"{line:90s} {nbytes / 1024:9.1f} KB"
         line += f" {flops / 1e6:9.2f} MFLOP" if flops else " " * 16
+        saved = 2 * sum(o.layout.nbytes for o in step.hidden())
+        line += f" saves {saved / 1024:.1f} KB" if saved else ""
         if self.nanoseconds is not None and self.nanoseconds[k] > 0:
             ns = self.nanoseconds[k]
             line += f" {ns / 1000:9.1f} us {nbytes / ns:7.1f} GB/s"

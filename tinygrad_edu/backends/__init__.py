@@ -75,6 +75,12 @@ def _switch(module: ModuleType) -> None:
             react()
 
 
+def has_chain(step: Any) -> bool:
+    """Whether the current backend can run a chain (see fuse_chain.py) as one node."""
+    make = getattr(_current, "make_chain", None)
+    return make is not None and make(step) is not None
+
+
 def launcher(spec: Spec) -> Callable[..., None]:
     """The current backend's kernel for this signature, else the reference's."""
     launch = _current.prepare(spec)

@@ -14,6 +14,7 @@ from ..storage import Layout
 
 if TYPE_CHECKING:
     from ..op import Spec
+    from ..steps import Step
     from ..tensor import Tensor
 
 try:
@@ -47,8 +48,8 @@ def describe(spec: Spec) -> tuple[list[Layout], list[int], list[float]]:
     return list(spec.inputs) if spec.op.updates else [spec.layout, *spec.inputs], ints, floats
 
 
-def make_node(spec: Spec) -> Any | None:
-    """A node of the core for this signature, or None where there is no kernel for it."""
+def described(spec: Spec) -> Any | None:
+    """A node of the core that describes this signature, or None where there is no kernel of that name and type."""
     layouts, ints, floats = describe(spec)
     place = spec.op.working_input
     working = spec.inputs[place] if spec.inputs and place is not None else spec.layout
@@ -65,7 +66,34 @@ def make_node(spec: Spec) -> Any | None:
     node.n_ints = len(ints)
     node.ints[0 : len(ints)] = ints
     node.floats[0 : len(floats)] = floats
-    return None if lib.tg_node_prepare(node) else node
+    return node
+
+
+def make_node(spec: Spec) -> Any | None:
+    """A node of the core for this signature, or None where there is no kernel for it."""
+    node = described(spec)
+    return None if node is None or lib.tg_node_prepare(node) else node
+
+
+def make_chain(step: Step) -> Any | None:
+    """A node of the core that runs the parts of a chain, or None where one of them cannot be part of one."""
+    parts = [described(part.spec) for part in step.parts]
+    if None in parts:
+        return None
+    places = {(o.buffer, o.offset): i for i, o in reversed(list(enumerate(step.operands)))}
+    last = {o.buffer: k for k, part in enumerate(step.parts) for o in part.operands}
+    slots: dict[Any, int] = {}  # of what is handed on: the number of its place in scratch
+    listed = []
+    for k, part in enumerate(step.parts):
+        for o in part.operands:
+            place = places.get((o.buffer, o.offset))
+            if place is None:
+                taken = {slots[b] for b in slots if last[b] >= k}
+                place = slots.setdefault(o.buffer, next(i for i in range(-1, -99, -1) if i not in taken))
+            listed.append(place)
+    along = [part.along for part in step.parts]
+    node = lib.tg_chain_new(len(step.operands), step.outputs, len(parts), parts, along, listed)
+    return None if node == ffi.NULL else ffi.gc(node, lib.tg_node_free)
 
 
 def prepare(spec: Spec) -> Callable[..., None] | None:
@@ -111,7 +139,7 @@ class Program(backends.Program):
 
     def __init__(self, steps: Sequence[Any]) -> None:
         super().__init__(steps)
-        self.nodes = [make_node(step.spec) for step in steps]
+        self.nodes = [make_chain(step) if step.parts else make_node(step.spec) for step in steps]
         for node, step in zip(self.nodes, steps, strict=True):
             if node is not None:
                 for i, tensor in enumerate(step.tensors):

@@ -34,6 +34,12 @@ def relu_grad(out, grad, result):
     np.copyto(out, np.where(result <= 0, 0, grad))  # a NaN lets grad through, as in PyTorch
 
 
+@op(broadcasting("relu_dropout_grad"))
+def relu_dropout_grad(out, grad, result, *, scale):
+    """The gradient of dropout(relu(x)), of which `result` is the value and `scale` the factor; made by fuse.py."""
+    np.copyto(out, np.where(result <= 0, 0, grad * out.dtype.type(scale)))
+
+
 relu.vjps(input=lambda g, y: relu_grad(g, y))
 relu_grad.vjps(grad=lambda g, result: relu_grad(g, result), result=lambda g: zeros_as(g))
 

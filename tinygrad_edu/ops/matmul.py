@@ -88,14 +88,15 @@ linear_op.vjps(
 )
 
 
-def _linear_grad_input_relu(out, grad, weight, result):
-    """The gradient with respect to z of linear(relu(z), weight), where relu(z) is `result`."""
+def _linear_grad_input_relu(out, grad, weight, result, *, scale):
+    """The gradient with respect to z of linear(y, weight), where y is `result`: relu(z), or dropout(relu(z)) whose
+    factor is `scale`."""
     np.matmul(grad, weight, out=out)
-    np.copyto(out, 0, where=result <= 0)
+    np.copyto(out, np.where(result <= 0, 0, out * out.dtype.type(scale)))
 
 
 linear_grad_input_relu = Product(
-    _linear_grad_input_relu, lambda grad, weight, result: result.shape, name="linear_grad_input_relu"
+    _linear_grad_input_relu, lambda grad, weight, result, *, scale: result.shape, name="linear_grad_input_relu"
 )
 
 

@@ -1,0 +1,91 @@
+"""The table of merges: which steps, each reading what the one before it made, become which fused op.
+
+A rule says the path by names and gives a function of the steps on it: the fused step, or None where it does not apply.
+Whether a merge is safe is decided in fuse.py. Left out: anything that would change a bit. Read next: fuse_chain.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from .op import Op
+from .ops.philox import scale
+from .steps import Operand, Step, same
+
+
+class Found:
+    """The tape on which a rule's path was found, for rules that must look beyond the path."""
+
+    def __init__(self, steps: list[Step]) -> None:
+        self.steps = steps
+
+    def readers(self, operand: Operand) -> Iterator[Step]:
+        return (step for step in self.steps if any(same(operand, o) for o in step.read()))
+
+    def final(self, operand: Operand) -> bool:
+        """Whether its buffer is written once, so that it holds the same whenever it is read."""
+        buffer = operand.buffer
+        return not buffer.lasting and sum(buffer in step.writes for step in self.steps) == 1
+
+
+Merge = Callable[..., Step | None]  # (found, *steps of the path)
+
+
+class Rule(NamedTuple):
+    """A path of op names, and what it becomes."""
+
+    path: tuple[str, ...]
+    fused: Merge
+
+
+def step(name: str, out: Operand, inputs: list[Operand], **attrs: Any) -> Step:
+    """A step of an op: into the memory of `out`, in the shape that the op says."""
+    spec = Op.registry[name].specialise(tuple([o.layout for o in inputs]), attrs)
+    return Step(spec, [out.seen_as(spec.layout), *inputs])
+
+
+def _linear_relu(_: Found, linear: Step, relu: Step) -> Step | None:
+    if linear.spec.attrs["activation"] != 0:
+        return None
+    return step("linear", relu.operands[0], linear.operands[1:], activation=1)
+
+
+def _conv_relu(_: Found, conv: Step, relu: Step) -> Step | None:
+    if conv.spec.attrs["activation"] != 0:
+        return None
+    return step("conv2d", relu.operands[0], conv.operands[1:], **{**conv.spec.attrs, "activation": 1})
+
+
+def _dropout_relu_grad(found: Found, dropout: Step, grad: Step) -> Step | None:
+    """Backward through dropout(relu(x)), where the forward pass kept d = dropout(y) of y = relu(x): what was dropped or
+    negative is 0 in d, so that d alone says where the gradient is 0, and neither y nor a random bit is needed."""
+    out, g, y = grad.operands
+    key = dropout.operands[2]
+    if not same(g, dropout.operands[0]) or not dropout.operands[1].layout.contiguous or not found.final(y):
+        return None
+    for forward in found.readers(y):
+        if forward.name == "dropout" and same(forward.operands[1], y) and same(forward.operands[2], key):
+            d = forward.operands[0]
+            if forward.spec.attrs == dropout.spec.attrs and found.final(d) and found.final(key):
+                inputs = [dropout.operands[1].seen_as(out.layout), d.seen_as(out.layout)]
+                return step("relu_dropout_grad", out, inputs, scale=scale(forward.spec.attrs["p"]))
+    return None
+
+
+def _matmul_relu_grad(_: Found, matmul: Step, grad: Step) -> Step | None:
+    product = matmul.operands[0]
+    out, g, y = grad.operands
+    if product.layout.ndim != 2 or not same(g, product) or not y.layout.contiguous or y.layout.numel != g.layout.numel:
+        return None
+    inputs = [*matmul.operands[1:], y.seen_as(product.layout)]
+    return step("linear_grad_input_relu", out, inputs, scale=grad.spec.attrs.get("scale", 1.0))
+
+
+RULES = [
+    Rule(("dropout", "relu_grad"), _dropout_relu_grad),
+    Rule(("matmul", "relu_dropout_grad"), _matmul_relu_grad),
+    Rule(("matmul", "relu_grad"), _matmul_relu_grad),
+    Rule(("linear", "relu"), _linear_relu),
+    Rule(("conv2d", "relu"), _conv_relu),
+]
