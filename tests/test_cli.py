@@ -11,7 +11,8 @@ from small_images import small_images
 
 from tinygrad_edu import cli, config
 from tinygrad_edu.datasets import DatasetError
-from tinygrad_edu.reports import RUNS, runner
+from tinygrad_edu.reports import RUNS, report1, runner
+from tinygrad_edu.reports.report import Options, Result
 
 
 @pytest.fixture
@@ -40,7 +41,8 @@ def test_run(small, capsys, mode):
 
     folder = small / "out" / f"r1-batch-8-{mode}"
     assert sorted(p.name for p in folder.iterdir()) == [
-        "config.json", "figure.png", "figure.svg", "log.jsonl", "metrics.json", "weights.safetensors"
+        "checkpoint-0.safetensors", "checkpoint-1.safetensors", "config.json",
+        "figure.png", "figure.svg", "log.jsonl", "metrics.json", "weights.safetensors"
     ]  # fmt: skip
     log = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     assert [r["epoch"] for r in log] == [1, 2, 3] and log[-1]["test_accuracy"] == found["test_accuracy"]
@@ -59,7 +61,7 @@ def test_several_runs_share_a_figure_and_give_a_line_each(small, capsys):
     assert cli.main(["run", "r1-lr-0.01", "r1-batch-4096", "--epochs", "1", "--seed", "7", "--json"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [json.loads(line)["run"] for line in lines[-2:]] == ["r1-lr-0.01", "r1-batch-4096"]
-    assert (small / "runs" / "figure-as-reported.svg").exists() and (
+    assert (small / "runs" / "figure-r1-as-reported.svg").exists() and (
         small / "runs" / "r1-lr-0.01-as-reported-seed7"
     ).is_dir()
 
@@ -71,11 +73,11 @@ def test_a_run_again_replaces_what_it_left(small):
 
 
 def test_learning_rates():
-    rate = runner.learning_rate
-    assert rate(RUNS["r1-lr-0.01"], runner.Options("as-reported")) == 0.01
-    assert rate(RUNS["r1-lr-0.01"], runner.Options("corrected")) == 0.01  # the run is about it
-    assert rate(RUNS["r1-arch-8"], runner.Options("corrected")) == 0.05
-    assert rate(RUNS["r1-arch-8"], runner.Options("corrected", lr=0.5)) == 0.5
+    rate = report1.learning_rate
+    assert rate(RUNS["r1-lr-0.01"], Options("as-reported")) == rate(RUNS["r1-lr-0.01"], Options()) == 0.01
+    assert rate(RUNS["r1-lr-0.01"], Options("corrected")) == 0.01  # the run is about it
+    assert rate(RUNS["r1-arch-8"], Options("corrected")) == 0.05
+    assert rate(RUNS["r1-arch-8"], Options("corrected", lr=0.5)) == 0.5
 
 
 def test_collapsed_runs_still_give_json(small, capsys):
@@ -97,12 +99,13 @@ def test_threads_option(small, capsys):
 def test_the_table_compares_only_what_can_be_compared():
     record = {"epoch": 30, "test_accuracy": 84.0, "test_loss": 0.5, "seconds": 1.0}
     history = [{**record, "epoch": 1, "test_accuracy": 67.0}, record]
-    run, options = RUNS["r1-batch-8"], runner.Options()
-    whole = runner.table(runner.Result(run, options, history))
+    run = RUNS["r1-batch-8"]
+    settings = {**report1.settings(run, Options()), "data": "FashionMNIST"}
+    whole = runner.table(Result(run, settings, history))
     assert all(text in whole for text in ("67.00", "66.43", "84.00", "83.89", "0.554", "252.0"))
-    short = runner.table(runner.Result(run, options, history[:1]))
+    short = runner.table(Result(run, settings, history[:1]))
     assert "66.43" in short and "83.89" not in short and "252.0" not in short
-    other = runner.table(runner.Result(run, options, history, data="Digits"))
+    other = runner.table(Result(run, {**settings, "data": "Digits"}, history))
     assert "84.00" in other and "66.43" not in other and "83.89" not in other and "Digits" in other
 
 
@@ -147,6 +150,11 @@ def test_demo_without_data_falls_back_to_digits_and_says_so(monkeypatch, tmp_pat
         (["run", "r1-arch-8", "--lr", "nan"], "positive number"),
         (["run", "r1-arch-8", "--seed", "-1"], "2^32"),
         (["run", "r1-arch-8", "--threads", "two"], "positive whole number"),
+        (["run", "r1-arch-8", "--patience", "3"], "--patience is not for r1-arch-8"),
+        (["run", "r3-ann", "--mode", "corrected"], "--mode is not for r3-ann"),
+        (["run", "r3-ann", "--patience", "0"], "positive whole number"),
+        (["run", "r3-ann", "--schedule", "linear"], "onecycle"),
+        (["run", "r3-ann", "--checkpoint-every", "10m"], "such as 500, or 30s"),
     ],
 )
 def test_a_wrong_command_line_exits_with_2(arguments, message, capsys):

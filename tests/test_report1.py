@@ -62,7 +62,7 @@ def test_networks_that_do_not_fit_the_data_are_refused():
 
 
 def test_the_table_of_runs():
-    assert len(RUNS) == 22 and all(name == run.name for name, run in RUNS.items())
+    assert len(report1.RUNS) == 22 and all(name == run.name for name, run in report1.RUNS.items())
     assert [RUNS[f"r1-arch-{i}"].sizes[1:-1] for i in range(1, 9)] == [
         (64,), (64,), (128, 64), (64, 64), (128, 64), (512, 64), (512, 128, 64), (512, 256, 128, 64)
     ]  # fmt: skip

@@ -17,6 +17,7 @@ from typing import Any
 
 DEMO = "r1-arch-8"
 DEMO_MODES = ("as-reported", "corrected")
+RESUME = ". The same command with --resume goes on from the last checkpoint."
 
 
 def positive(kind: type[int] | type[float]) -> Any:
@@ -47,6 +48,14 @@ def seed(text: str) -> int:
     return value
 
 
+def interval(text: str) -> tuple[int | None, float | None]:
+    """An argument's type: a number of steps, such as 500, or of seconds, such as 30s."""
+    try:
+        return (None, float(positive(float)(text[:-1]))) if text.endswith("s") else (int(positive(int)(text)), None)
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(f"expected a number of steps, such as 500, or 30s, got {text!r}") from None
+
+
 def arguments() -> argparse.ArgumentParser:
     """The parser."""
     parser = argparse.ArgumentParser(prog="tinygrad-edu", description="Train the reports' models with tinygrad_edu.")
@@ -56,8 +65,8 @@ def arguments() -> argparse.ArgumentParser:
     add = common.add_argument
     add("--data", metavar="ROOT", help="where to look for the data first, and to download it to")
     add("--out", metavar="DIR", default="runs", help="where each run leaves its folder (default: runs)")
-    add("--epochs", type=positive(int), metavar="N", help="instead of the report's 30")
-    add("--seed", type=seed, default=42, metavar="N", help="of weights and order (default: 42, the report's)")
+    add("--epochs", type=positive(int), metavar="N", help="instead of the run's own number")
+    add("--seed", type=seed, default=42, metavar="N", help="of weights, order and validation set (default: 42)")
     add("--threads", type=positive(int), metavar="N", help="how many to use (default: TG_THREADS, else all cores)")
 
     run = commands.add_parser(
@@ -65,15 +74,46 @@ def arguments() -> argparse.ArgumentParser:
     )
     add = run.add_argument
     add("runs", nargs="+", metavar="ID", help="such as r1-arch-8; see `tinygrad-edu list`")
-    add("--mode", choices=DEMO_MODES, default="as-reported", help="as the report's code computed, or as it should have")
-    add("--lr", type=positive(float), metavar="X", help="learning rate")
-    add("--clip-grad-norm", type=positive(float), metavar="X", help="clip the norm of all gradients together")
+    add("--mode", choices=DEMO_MODES, help="report 1: as its code computed (the default), or as it should have")
+    add("--lr", type=positive(float), metavar="X", help="learning rate; one-cycle's largest")
+    add("--clip-grad-norm", type=positive(float), metavar="X", help="report 1: clip the norm of all gradients together")
+    add("--schedule", choices=("constant", "onecycle"), help="report 3: of the learning rate (CNNs: onecycle)")
+    add("--patience", type=positive(int), metavar="N", help="report 3: stop when the best epoch is N epochs old")
+    add("--resume", action="store_true", help="go on from the checkpoint of a run that was stopped, to the same result")
+    add(
+        "--checkpoint-every",
+        type=interval,
+        metavar="N",
+        default=(None, 30.0),
+        help="a checkpoint after N steps, or 30s for seconds (the default), besides the one after every epoch",
+    )
     add("--json", action="store_true", help="print a JSON object for each run, as the last line")
 
     text = f"Train {DEMO} in both modes and draw its figure; on scikit-learn's digits if Fashion-MNIST can't be had."
     commands.add_parser("demo", parents=[common], help=f"train {DEMO} in both modes", description=text)
     commands.add_parser("list", help="show all runs and the reports' figures", description="Show all runs.")
     return parser
+
+
+def options_of(args: argparse.Namespace) -> Any:
+    """The options that `tinygrad-edu run` was given."""
+    from .reports.report import Options
+
+    steps, seconds = args.checkpoint_every
+    return Options(
+        mode=args.mode,
+        seed=args.seed,
+        epochs=args.epochs,
+        lr=args.lr,
+        clip_grad_norm=args.clip_grad_norm,
+        schedule=args.schedule,
+        patience=args.patience,
+        data=args.data,
+        out=args.out,
+        resume=args.resume,
+        checkpoint_steps=steps,
+        checkpoint_seconds=seconds,
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -84,9 +124,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     from .reports import find
 
     if args.command == "run":
+        from .reports.runner import check
+
         try:
             for name in args.runs:
-                find(name)
+                check(find(name), options_of(args))
         except ValueError as error:
             parser.error(str(error))
     command = {"run": run_command, "demo": demo_command, "list": list_command}[args.command]
@@ -98,10 +140,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (DatasetError, RuntimeError, ValueError, OSError, MemoryError) as error:
         if "trace" in os.environ.get("TG_DEBUG", ""):
             raise
-        print(f"tinygrad-edu: {error}", file=sys.stderr)
+        again = RESUME if args.command == "run" and isinstance(error, (OSError, MemoryError)) else ""
+        print(f"tinygrad-edu: {error}{again}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("tinygrad-edu: interrupted; the epochs so far are in the run's log.jsonl", file=sys.stderr)
+        print(f"tinygrad-edu: interrupted{RESUME if args.command == 'run' else ''}", file=sys.stderr)
         return 130
     return 0
 
@@ -115,42 +158,62 @@ def prepare(args: argparse.Namespace) -> None:
 
 
 def figure(results: Sequence[Any], path: Path) -> str:
-    """Draw the results in one figure; returns a line that says where it is, or why there is none."""
+    """Draw results of one report in one figure; returns a line that says where it is, or why there is none."""
+    from .reports import report_of
     from .train.plots import draw
 
     try:
-        files = draw({r.title: r.history for r in results}, path)
+        files = draw({r.title: r.history for r in results}, path, report_of(results[0].run.name).PANELS)
     except ImportError as error:
         return str(error)
     return "figure: " + " and ".join(map(str, files))
 
 
+def confusion(result: Any) -> str:
+    """Draw a result's confusion matrix, if it has one; returns what `figure` does, on a line of its own."""
+    from .train.plots import draw_confusion
+
+    if "confusion" not in result.metrics:
+        return f"\n{result.metrics['note']}" if "note" in result.metrics else ""
+    path, classes = result.folder / "confusion", list(result.metrics["classes"])
+    try:
+        files = draw_confusion(result.metrics["confusion"], classes, path, f"{result.title}, best model, test set")
+    except ImportError:  # figure() has said so
+        return ""
+    return "\nfigure: " + " and ".join(map(str, files))
+
+
 def run_command(args: argparse.Namespace) -> None:
     """tinygrad-edu run"""
     from .reports import find
-    from .reports.runner import Options, carry_out, load, table
+    from .reports.runner import carry_out, load, table
     from .train.folder import as_json
 
     prepare(args)
-    options = Options(args.mode, args.seed, args.epochs, args.lr, args.clip_grad_norm, args.data, args.out)
-    data = load(args.data)
+    options, data = options_of(args), load(args.data)
     results = []
     for name in dict.fromkeys(args.runs):
         result = carry_out(find(name), options, data)
         results.append(result)
-        print(f"\n{table(result)}\n{figure([result], result.folder / 'figure')}")
-    if len(results) > 1:
-        print(figure(results, Path(args.out) / f"figure-{args.mode}"))
+        print(f"\n{table(result)}\n{figure([result], result.folder / 'figure')}{confusion(result)}")
+    reports: dict[str, list[Any]] = {}
+    for result in results:
+        reports.setdefault(result.run.name.partition("-")[0], []).append(result)
+    for name, some in reports.items():
+        if len(some) > 1:
+            mode = some[0].settings.get("mode")
+            print(figure(some, Path(args.out) / f"figure-{name}{f'-{mode}' if mode else ''}"))
     if args.json:
         for result in results:
-            print(json.dumps(as_json(result.metrics())))
+            print(json.dumps(as_json(result.metrics)))
 
 
 def demo_command(args: argparse.Namespace) -> None:
     """tinygrad-edu demo"""
     from .datasets import DatasetError
     from .reports import find
-    from .reports.runner import Options, carry_out, load, table
+    from .reports.report import Options
+    from .reports.runner import carry_out, load, table
 
     prepare(args)
     try:
@@ -164,7 +227,7 @@ def demo_command(args: argparse.Namespace) -> None:
         data = load(args.data, digits=True)
     results = []
     for mode in DEMO_MODES:
-        options = Options(mode, args.seed, args.epochs, data=args.data, out=args.out)
+        options = Options(mode=mode, seed=args.seed, epochs=args.epochs, data=args.data, out=args.out)
         results.append(carry_out(find(DEMO), options, data))
         print(f"\n{table(results[-1])}")
     print(f"\n{figure(results, Path(args.out) / 'demo')}")
@@ -172,17 +235,9 @@ def demo_command(args: argparse.Namespace) -> None:
 
 def list_command(args: argparse.Namespace) -> None:
     """tinygrad-edu list"""
-    from .reports import RUNS
+    from .reports import REPORTS
 
-    print("As reported: test accuracy (%) after epochs 1 and 30, test loss, and the time of 30 epochs.")
-    print(
-        f"{'run':14} {'architecture':29} {'batch':>5} {'lr':>6} {'epoch 1':>8} {'epoch 30':>8} {'loss':>7} {'time':>6}"
-    )
-    for run in RUNS.values():
-        print(
-            f"{run.name:14} {run.architecture:29} {run.batch:5} {run.lr:6g} {run.first_accuracy:8.2f} "
-            f"{run.accuracy:8.2f} {run.loss:7.3f} {run.seconds:4.0f} s"
-        )
+    print("\n\n".join(report.listing() for report in REPORTS.values()))
 
 
 if __name__ == "__main__":

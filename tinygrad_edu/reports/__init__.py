@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import difflib
+from typing import Any
 
-from . import report1
-from .report1 import Run
+from . import report1, report3
+from .report import Report
 
-RUNS: dict[str, Run] = {**report1.RUNS}
+REPORTS: dict[str, Report] = {"r1": report1, "r3": report3}
+RUNS: dict[str, Any] = {name: run for report in REPORTS.values() for name, run in report.RUNS.items()}
 
 
-def find(name: str) -> Run:
+def find(name: str) -> Any:
     """The run of that id. Raises ValueError, with the ids that look like it, when there is none."""
     if name not in RUNS:
         near = difflib.get_close_matches(name, RUNS, 3, 0.5)
@@ -19,4 +21,9 @@ def find(name: str) -> Run:
     return RUNS[name]
 
 
-__all__ = ["RUNS", "Run", "find"]
+def report_of(name: str) -> Report:
+    """The report that a run belongs to."""
+    return REPORTS[name.partition("-")[0]]
+
+
+__all__ = ["REPORTS", "RUNS", "Report", "find", "report_of"]

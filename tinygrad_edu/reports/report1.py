@@ -4,17 +4,18 @@
                  summed over the mini-batch; the same shuffle every epoch
     corrected    biases, the gradient of the mean cross-entropy, a fresh shuffle every epoch
 
-The runs of the report stand in table1.py. Read next: examples/report1.py, the same without the kit.
+The report's runs stand in table1.py. Read next: ../train/training.py; examples/report1.py, the same without the kit.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from .. import nn, optim
+from .. import nn, optim, train
 from ..datasets import ImageDataset
 from ..modes import no_grad
 from ..nn import functional as F
@@ -23,16 +24,31 @@ from ..ops.create import from_numpy
 from ..ops.random import Generator, randperm
 from ..replay import replay
 from ..tensor import Tensor
-from ..train import Evaluator, nll_with_floor, train_epoch
-from .table1 import RUNS, Run
+from .report import Options
+from .table1 import RUNS, Run, listing, table
 
+TAKES = ("mode", "lr", "clip_grad_norm")
+PANELS = (("test accuracy (%)", ("test_accuracy",)), ("test loss (cross-entropy)", ("test_loss",)))
 MODES = ("as-reported", "corrected")
 # For the mean over the batch. r1-arch-8's mean test accuracy over epochs 23 to 30 at 0.02, 0.03, 0.05, 0.1, 0.2: 88.17,
 # 88.22, 88.52, 88.29, 88.45; single epochs scatter by 0.3 around it.
 CORRECTED_LR = 0.05
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh}
 
-__all__ = ["CORRECTED_LR", "MODES", "RUNS", "Run", "Training", "network"]
+__all__ = [
+    "CORRECTED_LR",
+    "MODES",
+    "PANELS",
+    "RUNS",
+    "TAKES",
+    "Run",
+    "Training",
+    "listing",
+    "network",
+    "settings",
+    "start",
+    "table",
+]
 
 
 def network(layers: Sequence[Mapping[str, Any]], bias: bool = True) -> nn.Sequential:
@@ -101,7 +117,7 @@ def draw_corrected(model: nn.Module, generator: Generator) -> None:
             nn.init.kaiming_normal_(parameter, nonlinearity="relu", generator=generator)
 
 
-class Training:
+class Training(train.Training):
     """A network in training: `epoch()` trains it for one, `evaluate()` gives test accuracy (percent) and test loss.
 
     layers: the report's list; its ends must fit the data (ValueError). lr: by default 0.001 as reported, which acts on
@@ -111,8 +127,8 @@ class Training:
     def __init__(
         self,
         layers: Sequence[Mapping[str, Any]],
-        train: ImageDataset,
-        test: ImageDataset,
+        train_set: ImageDataset,
+        test_set: ImageDataset,
         mode: str = "as-reported",
         batch: int = 128,
         lr: float | None = None,
@@ -121,30 +137,30 @@ class Training:
     ) -> None:
         if mode not in MODES:
             raise ValueError(f"unknown mode {mode!r}; there are {' and '.join(MODES)}")
-        sizes, classes = check_layers(layers), len(train.classes)
-        images, test_images = train.data.flatten(1), test.data.flatten(1)
+        sizes, classes = check_layers(layers), len(train_set.classes)
+        images, test_images = train_set.data.flatten(1), test_set.data.flatten(1)
         if (sizes[0], sizes[-1]) != (images.shape[1], classes):
             raise ValueError(
                 f"the network has {sizes[0]} inputs and {sizes[-1]} outputs, the data has {images.shape[1]} pixels "
                 f"and {classes} classes"
             )
-        self.reported, self.batch = mode == "as-reported", batch
-        self.lr = lr if lr is not None else 0.001 if self.reported else CORRECTED_LR
-        self.generator = Generator().manual_seed(seed)
-        self.order = from_numpy(np.random.RandomState(seed).permutation(len(images)))  # each epoch's, as reported
-        self.model = model = network(layers, bias=not self.reported)
-        if self.reported:
+        self.reported = reported = mode == "as-reported"
+        self.lr = lr if lr is not None else 0.001 if reported else CORRECTED_LR
+        generator = Generator().manual_seed(seed)
+        order = from_numpy(np.random.RandomState(seed).permutation(len(images)))  # each epoch's, as reported
+        model = network(layers, bias=not reported)
+        if reported:
             draw_as_reported(model, seed)
         else:
-            draw_corrected(model, self.generator)
-        self.optimizer = optimizer = optim.SGD(model.parameters(), lr=self.lr)
-        targets, one_hot = train.targets, F.one_hot(train.targets, classes).float()
+            draw_corrected(model, generator)
+        optimizer = optim.SGD(model.parameters(), lr=self.lr)
+        targets, one_hot = train_set.targets, F.one_hot(train_set.targets, classes).float()
 
         @replay
         def step(rows: Tensor) -> None:
             logits = model(assemble(images, rows))
             optimizer.zero_grad()
-            if self.reported:
+            if reported:
                 logits.backward(reported_error(logits, one_hot.index_select(0, rows)))
             else:
                 F.cross_entropy(logits, targets.index_select(0, rows)).backward()
@@ -152,12 +168,50 @@ class Training:
                 nn.utils.clip_grad_norm_(model.parameters(), clip_grad_norm)
             optimizer.step()
 
-        self.step = step
-        loss_sum = nll_with_floor if self.reported else lambda x, y: F.cross_entropy(x, y, reduction="sum")
-        self.evaluate = Evaluator(model, test_images, test.targets, loss_sum)
+        super().__init__(model, optimizer, step, batch, order, generator)
+        loss_sum = train.nll_with_floor if reported else lambda x, y: F.cross_entropy(x, y, reduction="sum")
+        self.evaluate = train.Evaluator(model, test_images, test_set.targets, loss_sum)
 
-    def epoch(self, advance: Callable[[int], Any] = lambda rows: None) -> None:
-        """Train on every image once. advance(rows) is told how many more have been trained on, now and then."""
+    def begin_epoch(self) -> None:
+        """Corrected: a fresh shuffle."""
         if not self.reported:
             self.order = randperm(len(self.order), generator=self.generator)
-        train_epoch(self.step, self.order, self.batch, advance)
+
+    def measure(self) -> dict[str, Any]:
+        """The test metrics, as the report has them after every epoch."""
+        accuracy, loss = self.evaluate()
+        return {"test_accuracy": accuracy, "test_loss": loss}
+
+    def conclude(self) -> dict[str, Any]:
+        """Those of the last epoch."""
+        last = self.history[-1]
+        return {"test_accuracy": last["test_accuracy"], "test_loss": last["test_loss"]}
+
+
+def learning_rate(run: Run, options: Options) -> float:
+    """The one asked for, else the report's; corrected CORRECTED_LR, but its own in a run that is about the rate."""
+    if options.lr is not None:
+        return options.lr
+    return CORRECTED_LR if options.mode == "corrected" and not run.name.startswith("r1-lr-") else run.lr
+
+
+def settings(run: Run, options: Options) -> dict[str, Any]:
+    """What determines the run but the data."""
+    return {
+        "run": run.name,
+        "mode": options.mode or MODES[0],
+        "seed": options.seed,
+        "epochs": options.epochs or run.epochs,
+        "batch": run.batch,
+        "lr": learning_rate(run, options),
+        "clip_grad_norm": options.clip_grad_norm,
+        "layers": run.layers,
+    }
+
+
+def start(settings: Mapping[str, Any], train_set: ImageDataset, test_set: ImageDataset) -> Training:
+    """The training of such settings; data of another size than the report's gets a network with as many inputs."""
+    layers = [dict(layer) for layer in settings["layers"]]
+    layers[0]["input_nodes"] = math.prod(train_set.data.shape[1:])
+    mode, batch, lr, seed, clip = (settings[k] for k in ("mode", "batch", "lr", "seed", "clip_grad_norm"))
+    return Training(layers, train_set, test_set, mode, batch, lr, seed, clip)

@@ -1,75 +1,24 @@
-"""Carry out a run of a report: data, training, the folder it leaves, and its figures beside the report's.
+"""Carry out a run of any report: data, training, the folder it leaves, and its figures beside the report's.
 
 The loop over epochs stands here once, in `carry_out`. Read next: report1.py, what is trained; ../cli.py, the caller.
 """
 
 from __future__ import annotations
 
-import math
+import sys
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from .. import backends
 from ..config import get_num_threads
 from ..datasets import Digits, FashionMNIST, ImageDataset
-from ..train.folder import RunFolder
+from ..train import CheckpointError, Checkpoints, RunFolder
+from ..train.loop import STEPS
 from ..train.progress import progress
-from .report1 import CORRECTED_LR, Training
-from .table1 import Run
-
-
-@dataclass(frozen=True)
-class Options:
-    """What can be chosen about a run; None: what the report chose, or for a corrected run this project."""
-
-    mode: str = "as-reported"
-    seed: int = 42
-    epochs: int | None = None
-    lr: float | None = None
-    clip_grad_norm: float | None = None
-    data: str | None = None
-    out: str = "runs"
-
-
-@dataclass
-class Result:
-    """What came of a run."""
-
-    run: Run
-    options: Options
-    history: list[dict[str, Any]] = field(default_factory=list)  # a record for each epoch
-    folder: Path = Path()
-    data: str = "FashionMNIST"
-
-    @property
-    def title(self) -> str:
-        """Such as r1-arch-8 (as-reported)."""
-        return f"{self.run.name} ({self.options.mode})"
-
-    def metrics(self) -> dict[str, Any]:
-        """The figures in short."""
-        last = self.history[-1]
-        return {
-            "run": self.run.name,
-            "mode": self.options.mode,
-            "seed": self.options.seed,
-            "epochs": last["epoch"],
-            "test_accuracy": last["test_accuracy"],
-            "test_loss": last["test_loss"],
-            "train_seconds": last["seconds"],
-            "backend": backends.current(),
-            "threads": get_num_threads(),
-            "report_accuracy": self.run.accuracy,
-        }
-
-
-def learning_rate(run: Run, options: Options) -> float:
-    """The one asked for, else the report's; corrected CORRECTED_LR, but its own in a run that is about the rate."""
-    if options.lr is not None:
-        return options.lr
-    return run.lr if options.mode == "as-reported" or run.name.startswith("r1-lr-") else CORRECTED_LR
+from . import report_of
+from .report import Options, Result, Run
 
 
 def load(root: str | None, digits: bool = False) -> tuple[ImageDataset, ImageDataset]:
@@ -78,67 +27,106 @@ def load(root: str | None, digits: bool = False) -> tuple[ImageDataset, ImageDat
     return kind(root, train=True, download=True), kind(root, train=False, download=True)
 
 
-def carry_out(run: Run, options: Options, data: tuple[ImageDataset, ImageDataset]) -> Result:
-    """Train, with the test metrics after every epoch; leave config, log, metrics and weights in a folder of the run's.
+def check(run: Run, options: Options) -> None:
+    """Raise ValueError for an option that the run's report has no use for."""
+    takes = report_of(run.name).TAKES
+    for name in ("mode", "lr", "clip_grad_norm", "schedule", "patience"):
+        if getattr(options, name) is not None and name not in takes:
+            raise ValueError(f"--{name.replace('_', '-')} is not for {run.name}")
 
-    Data of another size than the report's gets a network with as many inputs. Raises OSError when the folder can't be
-    written.
+
+def check_same(saved: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raise CheckpointError when a checkpoint's settings are not those of the run. Epochs and patience only say when to
+    stop, so they may differ, unless a schedule was made for that many epochs."""
+    free = {"patience"} if now.get("schedule") == "onecycle" else {"epochs", "patience"}
+    differing = [k for k in saved.keys() | now.keys() if k not in free and saved.get(k) != now.get(k)]
+    if differing:
+        told = ", ".join(f"{k} {saved.get(k)!r}, now {now.get(k)!r}" for k in sorted(differing))
+        raise CheckpointError(
+            f"the checkpoint is of a run with other settings: {told}. Without --resume it starts anew."
+        )
+
+
+def to_stderr(text: str) -> None:
+    """How a run is told of, where nothing else is said."""
+    print(text, file=sys.stderr)
+
+
+def carry_out(
+    run: Run, options: Options, data: tuple[ImageDataset, ImageDataset], tell: Callable[[str], Any] = to_stderr
+) -> Result:
+    """Train, measuring after every epoch; leave config, log, metrics, weights and checkpoints in a folder of the run's.
+
+    Resumed, a run ends with the same bytes as one that was never stopped, whenever that was. Raises ValueError for
+    options that the run does not take, OSError when the folder can't be written, CheckpointError when it can't go on
+    from what is there.
     """
-    train, test = data
-    epochs = run.epochs if options.epochs is None else options.epochs
-    lr = learning_rate(run, options)
-    layers = run.layers
-    layers[0] = {**layers[0], "input_nodes": math.prod(train.data.shape[1:])}
-    name = f"{run.name}-{options.mode}" + (f"-seed{options.seed}" if options.seed != 42 else "")
+    check(run, options)
+    report, (train_set, test_set) = report_of(run.name), data
+    settings = {**report.settings(run, options), "data": type(train_set).__name__, "images": len(train_set)}
+    mode, seed = settings.get("mode"), options.seed
+    name = run.name + (f"-{mode}" if mode else "") + (f"-seed{seed}" if seed != 42 else "")
     folder = RunFolder(Path(options.out) / name)
-    config = {
-        "run": run.name,
-        "mode": options.mode,
-        "seed": options.seed,
-        "epochs": epochs,
-        "batch": run.batch,
-        "lr": lr,
-    }
-    config |= {"clip_grad_norm": options.clip_grad_norm, "layers": layers, "data": type(train).__name__}
-    folder.write("config", config)
-    result = Result(run, options, [], folder.path, type(train).__name__)
+    checkpoints = Checkpoints(folder.path, options.checkpoint_steps, options.checkpoint_seconds)
+    saved = checkpoints.load() if options.resume else None
+    for damage in checkpoints.damaged:
+        tell(f"{damage}. Going on from the checkpoint before it.")
+    if saved is not None:
+        check_same(saved["settings"], settings)
+    else:
+        folder.clear()
+    folder.write("config", settings)
+    result = Result(run, settings, folder=folder.path)
 
     start = time.perf_counter()
-    training = Training(layers, train, test, options.mode, run.batch, lr, options.seed, options.clip_grad_norm)
-    with progress(result.title, epochs * len(train)) as bar:
-        for epoch in range(1, epochs + 1):
-            training.epoch(bar.advance)
-            accuracy, loss = training.evaluate()
-            bar.measured(epoch, accuracy, loss)
-            seconds = time.perf_counter() - start
-            record = {"epoch": epoch, "test_accuracy": accuracy, "test_loss": loss, "seconds": seconds}
-            result.history.append(record)
+    training = report.start(settings, train_set, test_set)
+    if saved is not None:
+        training.load_state(saved["training"])
+        start -= saved["seconds"]
+        folder.rewrite_log(training.history)
+    n, epochs = len(training.order), settings["epochs"]
+    result.history = training.history
+    done = len(training.history) * n + training.position
+    if options.resume:
+        at = f"epoch {len(training.history) + 1}, image {training.position:,} of {n:,}"
+        tell(f"{result.title}: " + ("no checkpoint, starting anew" if saved is None else f"resumed at {at}"))
+
+    def save() -> None:
+        seconds = time.perf_counter() - start
+        checkpoints.save({"settings": settings, "training": training.state(), "seconds": seconds})
+
+    def pause(steps: int) -> None:
+        if checkpoints.due(steps):
+            save()
+
+    with progress(result.title, epochs * n, done) as bar:
+        while len(training.history) < epochs and not (options.patience and training.stalled(options.patience)):
+            training.epoch(bar.advance, pause, min(STEPS, options.checkpoint_steps or STEPS))
+            record = {"epoch": len(training.history) + 1, **training.measure()}
+            record["seconds"] = time.perf_counter() - start
+            training.note(record)
             folder.log(record)
-    folder.write("metrics", result.metrics())
-    folder.save_weights(training.model)
+            save()
+            kind = "validation" if "validation_loss" in record else "test"
+            bar.measured(record["epoch"], record[f"{kind}_accuracy"], record[f"{kind}_loss"])
+    folder.save_weights("weights", training.model.state_dict())
+    if training.best is not None:
+        folder.save_weights("best", training.best["weights"])
+    result.metrics = {
+        "run": run.name,
+        **({"mode": mode} if mode else {}),
+        "seed": seed,
+        "epochs": training.history[-1]["epoch"],
+        **training.conclude(),
+        "train_seconds": training.history[-1]["seconds"],
+        "backend": backends.current(),
+        "threads": get_num_threads(),
+        "report_accuracy": run.accuracy,
+    }
+    folder.write("metrics", result.metrics)
     return result
 
 
 def table(result: Result) -> str:
-    """The run's figures beside the report's; on other data than the report's they stand alone."""
-    run, options, first, last = result.run, result.options, result.history[0], result.history[-1]
-    same = result.data == "FashionMNIST"
-    whole = same and last["epoch"] == run.epochs
-    lr = learning_rate(run, options)
-    per = "sum" if options.mode == "as-reported" else "mean"
-    lines = [
-        f"{run.name}, {options.mode}: {run.architecture}, batch {run.batch}, learning rate {lr:g} on the {per} over "
-        f"the batch, seed {options.seed}, {result.data}",
-        f"{'':28}{'this run':>12}{'the report':>12}",
-    ]
-    rows: list[tuple[str, float, float | None, str]] = [
-        ("test accuracy, epoch 1 (%)", first["test_accuracy"], run.first_accuracy if same else None, ".2f")
-    ]
-    if last["epoch"] != 1:
-        theirs = run.accuracy if whole else None
-        rows.append((f"test accuracy, epoch {last['epoch']} (%)", last["test_accuracy"], theirs, ".2f"))
-    rows.append((f"test loss, epoch {last['epoch']}", last["test_loss"], run.loss if whole else None, ".3f"))
-    rows.append(("training with metrics (s)", last["seconds"], run.seconds if whole else None, ".1f"))
-    for label, ours, reported, form in rows:
-        lines.append(f"{label:28}{ours:>12{form}}{'-' if reported is None else format(reported, form):>12}")
-    return "\n".join(lines)
+    """The run's figures beside the report's."""
+    return report_of(result.run.name).table(result)

@@ -1,7 +1,18 @@
-"""A small kit around a training loop, shared by the reports: it never hides the loop, which each of them writes out."""
+"""A small kit around a training loop, shared by the reports. examples/ has them without it, the loop written out."""
 
-from .evaluate import Evaluator, nll_with_floor
+from .checkpoint import CheckpointError, Checkpoints
+from .evaluate import Evaluator, class_metrics, nll_with_floor
 from .folder import RunFolder
 from .loop import train_epoch
+from .training import Training
 
-__all__ = ["Evaluator", "RunFolder", "nll_with_floor", "train_epoch"]
+__all__ = [
+    "CheckpointError",
+    "Checkpoints",
+    "Evaluator",
+    "RunFolder",
+    "Training",
+    "class_metrics",
+    "nll_with_floor",
+    "train_epoch",
+]

@@ -1,12 +1,14 @@
-"""How good a model is: accuracy and mean loss over a whole set, in batches, as a replayed step.
+"""How good a model is: accuracy and mean loss over a whole set, in batches, as a replayed step; and class by class.
 
-More than these two numbers (precision, recall, a confusion matrix) are not here yet. Read next: folder.py.
+Read next: training.py, which asks after every epoch; plots.py, which draws a confusion matrix.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
+
+import numpy as np
 
 from ..modes import no_grad
 from ..nn import functional as F
@@ -28,30 +30,66 @@ def nll_with_floor(logits: Tensor, targets: Tensor, floor: float = 1e-15) -> Ten
 
 
 class Evaluator:
-    """Accuracy and mean loss of `model` on images (n, ...) of bytes with targets (n,)."""
+    """Accuracy and mean loss of `model` on images (n, ...) of bytes with targets (n,), or on `rows` (m,) of them."""
 
     def __init__(
-        self, model: Any, images: Tensor, targets: Tensor, loss_sum: Callable[[Tensor, Tensor], Tensor]
+        self,
+        model: Any,
+        images: Tensor,
+        targets: Tensor,
+        loss_sum: Callable[[Tensor, Tensor], Tensor],
+        rows: Tensor | None = None,
+        batch: int = BATCH,
     ) -> None:
         """loss_sum(logits, targets) gives the sum of the loss over a batch."""
-        self.model, self.batches, self.n = model, arange(len(images)).split(BATCH), len(images)
+        self.model = model
+        self.batches = (arange(len(images)) if rows is None else rows).split(batch)
+        self.targets = np.concatenate([targets.index_select(0, rows).array() for rows in self.batches])
 
         @replay
         def step(rows: Tensor) -> tuple[Tensor, Tensor]:
             logits, y = model(assemble(images, rows)), targets.index_select(0, rows)
-            return (logits.argmax(1) == y).sum(), loss_sum(logits, y)
+            return logits.argmax(1), loss_sum(logits, y)
 
         self.step = step
 
-    def __call__(self) -> tuple[float, float]:
-        """The accuracy in percent, and the mean loss. The model's mode (train or eval) is as before afterwards."""
+    def predict(self) -> tuple[np.ndarray[Any, Any], float]:
+        """The predicted classes, and the sum of the loss. The model's mode (train or eval) is as before afterwards."""
         before = self.model.training
         self.model.eval()
-        correct = loss = 0.0
+        classes, loss = [], 0.0
         with no_grad():
             for rows in self.batches:
-                hits, total = self.step(rows)
-                correct += hits.item()
+                predicted, total = self.step(rows)
+                classes.append(predicted.array().copy())
                 loss += total.item()
         self.model.train(before)
-        return 100 * correct / self.n, loss / self.n
+        return np.concatenate(classes), loss
+
+    def __call__(self) -> tuple[float, float]:
+        """The accuracy in percent, and the mean loss."""
+        predicted, loss = self.predict()
+        n = len(self.targets)
+        return 100 * int((predicted == self.targets).sum()) / n, loss / n
+
+
+def class_metrics(
+    targets: np.ndarray[Any, Any], predicted: np.ndarray[Any, Any], classes: Sequence[str]
+) -> dict[str, Any]:
+    """{"classes": {name: {"precision", "recall", "f1", "images"}}, "confusion": rows of counts}, by scikit-learn.
+
+    A row of the confusion matrix is a true class, a column a predicted one. A class that is never predicted has
+    precision 0. Raises ImportError when scikit-learn is not installed.
+    """
+    try:
+        from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+    except ImportError:
+        raise ImportError("no metrics by class: they need scikit-learn: pip install 'tinygrad_edu[examples]'") from None
+    labels = list(range(len(classes)))
+    columns = precision_recall_fscore_support(targets, predicted, labels=labels, zero_division=0)
+    rows = zip(*[column.tolist() for column in columns], strict=True)
+    names = ("precision", "recall", "f1", "images")
+    return {
+        "classes": {name: dict(zip(names, row, strict=True)) for name, row in zip(classes, rows, strict=True)},
+        "confusion": confusion_matrix(targets, predicted, labels=labels).tolist(),
+    }

@@ -1,7 +1,8 @@
-"""The folder that a run leaves: config.json, log.jsonl (a line an epoch), metrics.json, weights.safetensors, figures.
+"""The folder that a run leaves: config.json, log.jsonl (a line an epoch), metrics.json, weights.safetensors, figures,
+and the checkpoints it can be resumed from.
 
 Each file is complete whenever it is there: the log grows by whole lines, the others are renamed into place.
-Read next: plots.py, for the figures.
+Read next: checkpoint.py; plots.py, for the figures.
 """
 
 from __future__ import annotations
@@ -9,9 +10,33 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+LEFT = ("log.jsonl", "metrics.json", "*.safetensors", "*.part", "*.svg", "*.png")
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Write a file as a whole or not at all, whatever happens to the process or the machine meanwhile.
+
+    Raises OSError when it can't be written; what stood there before still does.
+    """
+    part = path.with_name(path.name + ".part")
+    try:
+        with open(part, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise OSError(error.errno, f"cannot write {path}: {error.strerror}") from None
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # the renaming itself
+    finally:
+        os.close(folder)
 
 
 def as_json(value: Any) -> Any:
@@ -24,31 +49,36 @@ def as_json(value: Any) -> Any:
 
 
 class RunFolder:
-    """A folder for one run; what an earlier run left there under the same names is replaced."""
+    """A folder for one run."""
 
     def __init__(self, path: Path) -> None:
         """Make the folder. Raises OSError when it can't be written."""
         self.path = path
         path.mkdir(parents=True, exist_ok=True)
-        for name in ("log.jsonl", "metrics.json", "weights.safetensors", "figure.svg", "figure.png"):
-            (path / name).unlink(missing_ok=True)
+
+    def clear(self) -> None:
+        """Remove what an earlier run left there."""
+        for pattern in LEFT:
+            for file in self.path.glob(pattern):
+                file.unlink()
 
     def write(self, name: str, value: Mapping[str, Any]) -> None:
         """Write NAME.json."""
-        part = self.path / f"{name}.json.part"
-        part.write_text(json.dumps(as_json(value), indent=2) + "\n")
-        os.replace(part, self.path / f"{name}.json")
+        replace_file(self.path / f"{name}.json", (json.dumps(as_json(value), indent=2) + "\n").encode())
 
     def log(self, record: Mapping[str, Any]) -> None:
         """Append one line to log.jsonl."""
         with open(self.path / "log.jsonl", "a") as file:
             file.write(json.dumps(as_json(record)) + "\n")
 
-    def save_weights(self, model: Any) -> None:
-        """Write the model's state as weights.safetensors, with PyTorch's keys and layouts."""
-        from safetensors.numpy import save_file
+    def rewrite_log(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Make log.jsonl anew of these records: a killed run may have logged more, or less, than it saved."""
+        lines = [json.dumps(as_json(record)) + "\n" for record in records]
+        replace_file(self.path / "log.jsonl", "".join(lines).encode())
 
-        state = {name: value.detach().numpy().copy() for name, value in model.state_dict().items()}
-        part = self.path / "weights.safetensors.part"
-        save_file(state, part)
-        os.replace(part, self.path / "weights.safetensors")
+    def save_weights(self, name: str, state: Mapping[str, Any]) -> None:
+        """Write a model's state_dict as NAME.safetensors, with PyTorch's keys and layouts."""
+        from safetensors.numpy import save
+
+        arrays = {key: value.detach().contiguous().array() for key, value in state.items()}
+        replace_file(self.path / f"{name}.safetensors", save(arrays))

@@ -14,7 +14,7 @@ class Progress:
         """So many more images were trained on."""
 
     def measured(self, epoch: int, accuracy: float, loss: float) -> None:
-        """The test metrics after an epoch."""
+        """The test or validation metrics after an epoch."""
 
 
 class Bar(Progress):
@@ -33,12 +33,13 @@ class Bar(Progress):
 
 
 @contextlib.contextmanager
-def progress(name: str, images: int) -> Iterator[Progress]:
-    """A bar of that many images in all."""
+def progress(name: str, images: int, done: int = 0) -> Iterator[Progress]:
+    """A bar of that many images in all, of which some were done by an earlier run."""
     try:
         from tqdm import tqdm
     except ImportError:
         yield Progress()
         return
-    with tqdm(total=images, desc=name, unit=" images", unit_scale=True, disable=None, dynamic_ncols=True) as bar:
+    settings = {"unit": " images", "unit_scale": True, "disable": None, "dynamic_ncols": True}
+    with tqdm(total=images, initial=done, desc=name, **settings) as bar:
         yield Bar(bar)

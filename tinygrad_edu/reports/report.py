@@ -1,0 +1,88 @@
+"""What the runner and the command line ask of a report; each report is a module that answers. Read next: report1.py."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from ..datasets import ImageDataset
+from ..train import Training
+from ..train.plots import Panel
+
+
+@dataclass(frozen=True)
+class Options:
+    """What can be chosen about a run; None: what the report chose, or where it chose nothing this project.
+
+    mode, lr, clip_grad_norm, schedule and patience are not for every report: see Report.TAKES.
+    """
+
+    mode: str | None = None
+    seed: int = 42
+    epochs: int | None = None
+    lr: float | None = None
+    clip_grad_norm: float | None = None
+    schedule: str | None = None
+    patience: int | None = None
+    data: str | None = None
+    out: str = "runs"
+    resume: bool = False
+    checkpoint_steps: int | None = None
+    checkpoint_seconds: float | None = 30.0  # a checkpoint of r3-cnn takes 0.1 s, so this costs a third of a percent
+
+
+class Run(Protocol):
+    """One line of a report's tables; a report's own class says more of it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def accuracy(self) -> float | None:
+        """The report's test accuracy in percent."""
+
+
+@dataclass
+class Result:
+    """What came of a run."""
+
+    run: Any  # the report's own kind of Run
+    settings: Mapping[str, Any]  # all that was chosen, as config.json has it
+    history: list[dict[str, Any]] = field(default_factory=list)  # a record for each epoch
+    folder: Path = Path()
+    metrics: dict[str, Any] = field(default_factory=dict)  # as metrics.json has it
+
+    @property
+    def title(self) -> str:
+        """Such as r1-arch-8 (as-reported)."""
+        mode = self.settings.get("mode")
+        return f"{self.run.name} ({mode})" if mode else str(self.run.name)
+
+
+class Report(Protocol):
+    """A report's module."""
+
+    @property
+    def RUNS(self) -> Mapping[str, Any]:
+        """Its runs by id."""
+
+    @property
+    def TAKES(self) -> Collection[str]:
+        """Those of the options named at Options that its runs can be given."""
+
+    @property
+    def PANELS(self) -> Sequence[Panel]:
+        """What its figure shows."""
+
+    def settings(self, run: Any, options: Options) -> dict[str, Any]:
+        """All that determines the run but the data, for config.json: epochs, seed, and what `start` needs."""
+
+    def start(self, settings: Mapping[str, Any], train: ImageDataset, test: ImageDataset) -> Training:
+        """The training, before its first step."""
+
+    def table(self, result: Result) -> str:
+        """The run's figures beside the report's."""
+
+    def listing(self) -> str:
+        """All runs and the report's figures."""

@@ -1,0 +1,213 @@
+"""Report 3: fully connected and convolutional networks on Fashion-MNIST, with and without augmentation.
+
+10,000 of the 60,000 training images, drawn at random, are for validation; the model with the best validation accuracy
+is kept, and tested at the end beside the last one. What the report leaves open is chosen here and in table3.py.
+Read next: ../train/training.py; examples/report3.py, the same without the kit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .. import nn, optim, train
+from ..datasets import ImageDataset
+from ..dtypes import float64, int64
+from ..modes import no_grad
+from ..nn import functional as F
+from ..ops.batch import assemble
+from ..ops.create import zeros
+from ..ops.random import Generator, manual_seed, randperm
+from ..replay import replay
+from ..tensor import Tensor
+from .report import Options
+from .table3 import RUNS, Run, listing, table
+
+TAKES = ("lr", "schedule", "patience")
+PANELS = (
+    ("accuracy (%)", ("validation_accuracy", "train_accuracy")),
+    ("loss (negative log-likelihood)", ("validation_loss", "train_loss")),
+)
+DROPOUT = 0.25  # the report's for its CNN; for the modified ANN it tells none
+SCHEDULES = ("constant", "onecycle")
+EVALUATED = {"ann": 1000, "ann-modified": 1000, "cnn": 100}  # images at once: one's activations in a CNN are 2 MB
+
+__all__ = [
+    "NETWORKS",
+    "PANELS",
+    "RUNS",
+    "SCHEDULES",
+    "TAKES",
+    "Run",
+    "Training",
+    "listing",
+    "settings",
+    "start",
+    "table",
+]
+
+
+def ann(pixels: int, classes: int) -> nn.Sequential:
+    """784-392-196-98-10 with ReLU."""
+    return nn.Sequential(
+        nn.Flatten(),
+        *(nn.Linear(pixels, 392), nn.ReLU()),
+        *(nn.Linear(392, 196), nn.ReLU()),
+        *(nn.Linear(196, 98), nn.ReLU()),
+        *(nn.Linear(98, classes), nn.LogSoftmax(1)),
+    )
+
+
+def hidden(inputs: int, outputs: int) -> list[nn.Module]:
+    """Linear - ReLU - batch norm - dropout."""
+    return [nn.Linear(inputs, outputs), nn.ReLU(), nn.BatchNorm1d(outputs), nn.Dropout(DROPOUT)]
+
+
+def ann_modified(pixels: int, classes: int) -> nn.Sequential:
+    """The same with batch normalisation and dropout after each hidden layer."""
+    return nn.Sequential(
+        nn.Flatten(),
+        *hidden(pixels, 392),
+        *hidden(392, 196),
+        *hidden(196, 98),
+        *(nn.Linear(98, classes), nn.LogSoftmax(1)),
+    )
+
+
+def convolution(inputs: int, outputs: int) -> list[nn.Module]:
+    """Convolution 3x3 - ReLU - batch norm - dropout."""
+    return [
+        nn.Conv2d(inputs, outputs, 3, padding="same"), nn.ReLU(), nn.BatchNorm2d(outputs), nn.Dropout(DROPOUT)
+    ]  # fmt: skip
+
+
+def cnn(pixels: int, classes: int) -> nn.Sequential:
+    """Two convolutions of 128 maps, two of 256, a max-pool 2x2 after each two; each map's mean; three linear layers.
+
+    The pool over all of a map is the report's 7x7 average pool where images are 28x28."""
+    return nn.Sequential(
+        *convolution(1, 128),
+        *convolution(128, 128),
+        nn.MaxPool2d(2),
+        *convolution(128, 256),
+        *convolution(256, 256),
+        nn.MaxPool2d(2),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        *hidden(256, 128),
+        *hidden(128, 64),
+        *(nn.Linear(64, classes), nn.LogSoftmax(1)),
+    )
+
+
+NETWORKS: dict[str, Callable[[int, int], nn.Sequential]] = {"ann": ann, "ann-modified": ann_modified, "cnn": cnn}
+OPTIMIZERS: dict[str, Callable[..., optim.Optimizer]] = {
+    "adam": optim.Adam,
+    "rmsprop": optim.RMSprop,
+    "sgd": optim.SGD,
+    "adagrad": optim.Adagrad,
+}
+
+
+class Training(train.Training):
+    """A network of the report in training; see `settings` for what chooses it."""
+
+    watched = "validation_accuracy"
+
+    def __init__(self, settings: Mapping[str, Any], train_set: ImageDataset, test_set: ImageDataset) -> None:
+        network, seed, batch, lr = (settings[k] for k in ("network", "seed", "batch", "lr"))
+        manual_seed(seed)  # of weights and dropout
+        generator = Generator().manual_seed(seed)  # of validation set and order
+        images, targets = train_set.data.unsqueeze(1), train_set.targets
+        model = NETWORKS[network](images[0].numel(), len(train_set.classes))
+        optimizer = OPTIMIZERS[settings["optimizer"]](model.parameters(), lr=lr)
+        rows = randperm(len(images), generator=generator)
+        held_out = len(images) // 6  # 10,000 of 60,000
+        validation, self.rows = rows[:held_out], rows[held_out:]
+        sums = {"loss": zeros((), dtype=float64), "hits": zeros((), dtype=int64)}
+
+        @replay
+        def step(rows: Tensor) -> None:
+            scores, y = model(assemble(images, rows)), targets.index_select(0, rows)
+            loss = F.nll_loss(scores, y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            with no_grad():
+                sums["loss"].add_(loss.detach() * len(rows))
+                sums["hits"].add_((scores.argmax(1) == y).sum())
+
+        scheduler = None
+        if settings["schedule"] == "onecycle":
+            steps = settings["epochs"] * -(-len(self.rows) // batch)
+            scheduler = optim.lr_scheduler.OneCycleLR(optimizer, max_lr=lr, total_steps=steps)
+        super().__init__(model, optimizer, step, batch, self.rows, generator, scheduler, sums)
+
+        def evaluator(images: Tensor, targets: Tensor, rows: Tensor | None = None) -> train.Evaluator:
+            loss_sum = lambda scores, y: F.nll_loss(scores, y, reduction="sum")
+            return train.Evaluator(model, images, targets, loss_sum, rows, EVALUATED[network])
+
+        self.validate = evaluator(images, targets, validation)
+        self.test = evaluator(test_set.data.unsqueeze(1), test_set.targets)
+        self.classes = test_set.classes
+
+    def begin_epoch(self) -> None:
+        """A fresh shuffle of the images that are not for validation."""
+        self.order = self.rows.index_select(0, randperm(len(self.rows), generator=self.generator))
+
+    def measure(self) -> dict[str, Any]:
+        """Train loss and accuracy as the steps of the epoch had them, dropout on and weights moving; validation's with
+        the epoch's model."""
+        accuracy, loss = self.validate()
+        n = len(self.rows)
+        return {
+            "train_loss": self.sums["loss"].item() / n,
+            "train_accuracy": 100 * self.sums["hits"].item() / n,
+            "validation_loss": loss,
+            "validation_accuracy": accuracy,
+        }
+
+    def conclude(self) -> dict[str, Any]:
+        """The best model's and the last one's test metrics, the best one's by class too where scikit-learn is there."""
+        assert self.best is not None
+        last_accuracy, last_loss = self.test()
+        with self.best_model():
+            accuracy, loss = self.test()
+            predicted, _ = self.test.predict()
+        found = {
+            "best_epoch": self.best["epoch"],
+            "test_accuracy": accuracy,
+            "test_loss": loss,
+            "last_test_accuracy": last_accuracy,
+            "last_test_loss": last_loss,
+            **{key: self.history[-1][key] for key in ("train_loss", "train_accuracy", "validation_loss")},
+            "validation_accuracy": self.best["value"],
+        }
+        try:
+            found |= train.class_metrics(self.test.targets, predicted, self.classes)
+        except ImportError as error:
+            found["note"] = str(error)
+        return found
+
+
+def settings(run: Run, options: Options) -> dict[str, Any]:
+    """What determines the run but the data. lr is one-cycle's largest."""
+    schedule = options.schedule or ("onecycle" if run.network == "cnn" else "constant")
+    epochs, lr = run.epochs, 0.001
+    return {
+        "run": run.name,
+        "seed": options.seed,
+        "epochs": options.epochs or epochs,
+        "network": run.network,
+        "batch": run.batch,
+        "optimizer": run.optimizer,
+        "lr": options.lr or lr,
+        "schedule": schedule,
+        "augment": run.augmented,
+        "patience": options.patience,
+    }
+
+
+def start(settings: Mapping[str, Any], train_set: ImageDataset, test_set: ImageDataset) -> Training:
+    """The training of such settings."""
+    return Training(settings, train_set, test_set)

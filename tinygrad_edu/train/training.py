@@ -1,0 +1,136 @@
+"""A training: model, optimiser, schedule, order of the data, and how far it has come; a checkpoint holds its state.
+
+A report subclasses it: what a step is, what is measured after an epoch. The loop over epochs is the caller's
+(reports/runner.py). Left out: more than one model or optimiser. Read next: loop.py, checkpoint.py.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from ..nn import Module
+from ..ops.random import Generator, default_generator
+from ..optim import Optimizer
+from ..replay import Replay
+from ..tensor import Tensor
+from .loop import STEPS, train_epoch
+
+
+class Training:
+    """What the report's own class sets up is handed to __init__.
+
+    step        step(rows): one step on the training images of those numbers
+    order       the numbers (int64, (n,)) of the images of an epoch, in their order
+    generator   what begin_epoch() draws the order from
+    scheduler   a learning-rate schedule that goes on after every step
+    sums        running sums that a step adds to (tensors), set to 0 at the start of each epoch
+    """
+
+    watched: str | None = None  # the number in an epoch's record whose highest value so far makes the model the best
+
+    def __init__(
+        self,
+        model: Module,
+        optimizer: Optimizer,
+        step: Replay,
+        batch: int,
+        order: Tensor,
+        generator: Generator,
+        scheduler: Any = None,
+        sums: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        self.model, self.optimizer, self.step, self.scheduler = model, optimizer, step, scheduler
+        self.batch, self.order, self.generator, self.sums = batch, order, generator, dict(sums or {})
+        self.position = 0  # how many images of the present epoch are done; 0 between epochs
+        self.history: list[dict[str, Any]] = []  # a record for each epoch
+        self.best: dict[str, Any] | None = None  # the epoch, value and weights of the best model
+
+    def begin_epoch(self) -> None:
+        """Draw the order of the next epoch; as it stands here, the order stays."""
+
+    def measure(self) -> dict[str, Any]:
+        """The figures of the epoch just trained."""
+        raise NotImplementedError
+
+    def conclude(self) -> dict[str, Any]:
+        """The figures of the whole training, when it is over."""
+        raise NotImplementedError
+
+    def epoch(
+        self,
+        advance: Callable[[int], Any] = lambda rows: None,
+        pause: Callable[[int], Any] = lambda steps: None,
+        most: int = STEPS,
+    ) -> None:
+        """Train on every image once, or on what was left of an epoch when the state was saved.
+
+        advance(rows) is told how many more have been trained on, now and then, after `most` steps at most. So is
+        pause(steps), while the epoch is not over: the moment to save the state.
+        """
+        if self.position == 0:
+            self.begin_epoch()
+            for total in self.sums.values():
+                total.zero_()
+
+        def done(rows: int) -> None:
+            self.position += rows
+            if self.scheduler is not None:
+                self.scheduler.step()
+            advance(rows)
+            if self.position < len(self.order):
+                pause(-(-rows // self.batch))
+
+        train_epoch(self.step, self.order[self.position :], self.batch, done, 1 if self.scheduler is not None else most)
+        self.position = 0
+
+    def note(self, record: dict[str, Any]) -> None:
+        """Add an epoch's record to the history, and keep the model if it is the best so far."""
+        self.history.append(record)
+        if self.watched is not None and (self.best is None or record[self.watched] > self.best["value"]):
+            weights = {name: value.clone() for name, value in self.model.state_dict().items()}
+            self.best = {"epoch": record["epoch"], "value": record[self.watched], "weights": weights}
+
+    def stalled(self, patience: int) -> bool:
+        """Whether the best model is at least `patience` epochs old."""
+        return self.best is not None and len(self.history) - int(self.best["epoch"]) >= patience
+
+    @contextlib.contextmanager
+    def best_model(self) -> Iterator[Module]:
+        """Within: the model with its best weights."""
+        assert self.best is not None
+        last = {name: value.clone() for name, value in self.model.state_dict().items()}
+        self.model.load_state_dict(self.best["weights"])
+        try:
+            yield self.model
+        finally:
+            self.model.load_state_dict(last)
+
+    def state(self) -> dict[str, Any]:
+        """Everything that what follows depends on; the tensors are the training's own, not copies."""
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
+            "random": {"default": default_generator.state, "order": self.generator.state},
+            "order": self.order if self.position else None,  # between epochs it is about to be drawn
+            "position": self.position,
+            "sums": self.sums,
+            "history": self.history,
+            "best": self.best,
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state; this training must have been made with the same settings."""
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.scheduler is not None:
+            self.scheduler.load_state_dict(state["scheduler"])
+        default_generator.set_state(state["random"]["default"])
+        self.generator.set_state(state["random"]["order"])
+        if state["order"] is not None:
+            self.order = state["order"]
+        for name, total in self.sums.items():
+            total.copy_(state["sums"][name])
+        self.position, self.history, self.best = state["position"], state["history"], state["best"]
