@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from ..dtypes import bool_
 from ..op import Op
 from ..storage import Layout
 from ..tensor import Tensor
@@ -132,10 +133,10 @@ fold_op.vjps(
 # What users call
 
 
-def _floats(x: Any, name: str, *ndims: int) -> Tensor:
+def _checked(x: Any, name: str, *ndims: int) -> Tensor:
     tensor = as_tensor(x, name)
-    if not tensor.layout.dtype.is_floating_point:
-        raise NotImplementedError(f"{name}: expected a floating-point input, got {tensor.dtype}")
+    if not tensor.layout.dtype.is_floating_point and tensor.layout.dtype is not bool_:
+        raise NotImplementedError(f"{name}: expected floating-point numbers or bools, got {tensor.dtype}")
     shape = tensor.layout.shape
     if len(shape) not in ndims or 0 in shape[len(shape) - ndims[0] :]:
         raise RuntimeError(
@@ -155,7 +156,7 @@ def unfold(
     """The windows of pictures as columns: (N, C, H, W) gives (N, C * kernel elements, windows); N may be missing.
 
     Raises RuntimeError for shapes or sizes that don't fit, NotImplementedError for integers."""
-    x = _floats(input, "unfold", 3, 4)
+    x = _checked(input, "unfold", 3, 4)
     attrs = {
         "kernel": ints_of(kernel_size, 2, "unfold", "kernel_size"),
         "stride": ints_of(stride, 2, "unfold", "stride"),
@@ -179,7 +180,7 @@ def fold(
     (N, C, H, W); N may be missing.
 
     Raises RuntimeError for shapes or sizes that don't fit, NotImplementedError for integers."""
-    x = _floats(input, "fold", 2, 3)
+    x = _checked(input, "fold", 2, 3)
     attrs = {
         "size": ints_of(output_size, 2, "fold", "output_size"),
         "kernel": ints_of(kernel_size, 2, "fold", "kernel_size"),
