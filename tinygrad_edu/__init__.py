@@ -30,7 +30,7 @@ from .ops.compare import (
     isclose, isfinite, isinf, isnan, le, logical_and, logical_not, logical_or, logical_xor, lt, maximum,
     minimum, ne, where,
 )
-from .ops.conv import conv1d, conv2d, conv_transpose1d, conv_transpose2d
+from .ops.convolution import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from .ops.create import (
     arange, as_tensor, empty, empty_like, eye, from_numpy, full, full_like, linspace, ones, ones_like, tensor,
     zeros, zeros_like,

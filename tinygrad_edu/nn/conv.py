@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..dtypes import dtype as DType
-from ..ops.conv import same_padding
+from ..ops.convolution import same_padding
 from ..ops.create import empty
 from ..ops.fold import Ints, ints_of
 from ..tensor import Tensor

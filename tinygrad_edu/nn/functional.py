@@ -15,7 +15,7 @@ from ..ops import activation, norm
 from ..ops import gather as _gather
 from ..ops.activation import sigmoid, tanh
 from ..ops.batch_norm import batch_norm, group_norm, instance_norm
-from ..ops.conv import conv1d, conv2d, conv_transpose1d, conv_transpose2d
+from ..ops.convolution import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from ..ops.fold import fold, unfold
 from ..ops.gather import one_hot
 from ..ops.inplace import change
