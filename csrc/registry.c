@@ -51,6 +51,7 @@ static int n_entries;
 static int *slots; /* open-addressed hash table from (name, dtype) to number, -1 = free */
 static uint32_t slot_mask;
 static int chosen_isa;
+static int winograd; /* whether kernels may choose it */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 /* The slot where (name, dtype) is, or belongs. FNV-1a spreads short names well enough. */
@@ -110,6 +111,8 @@ static void register_all(void) {
     chosen_isa = wish ? isa_of(wish) : -1;
     for (int isa = N_ISAS - 1; chosen_isa < 0; isa--)
         if (machine_has(isa)) chosen_isa = isa;
+    wish = getenv("TG_WINOGRAD");
+    winograd = !wish || strcmp(wish, "0") != 0;
 }
 
 static void load(void) { pthread_once(&once, register_all); }
@@ -153,6 +156,16 @@ const char *tg_isa_name(void) {
 }
 
 int tg_isa_available(const char *name) { return isa_of(name) >= 0; }
+
+void tg_winograd_set(int on) {
+    load();
+    winograd = on != 0;
+}
+
+int tg_winograd_get(void) {
+    load();
+    return winograd;
+}
 
 tg_node *tg_node_new(int kernel, int n_args) {
     tg_node *node = calloc(1, sizeof *node + (size_t)n_args * sizeof *node->args);

@@ -107,6 +107,10 @@ int tg_isa_select(const char *name);
 const char *tg_isa_name(void);
 int tg_isa_available(const char *name);
 
+/* Winograd's method for 3 x 3 convolutions: on unless TG_WINOGRAD is 0. Holds for nodes prepared from then on. */
+void tg_winograd_set(int on);
+int tg_winograd_get(void);
+
 /* Threads: 1 or more, counting the caller; at first TG_THREADS, or the cores that the process may use. Workers start
  * when first needed, spin for a short while between regions and then sleep; a forked child starts with none. */
 void tg_threads_set(int n);

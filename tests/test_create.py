@@ -128,7 +128,7 @@ def test_every_public_name_is_there():
 
 def test_names_and_methods_are_pytorchs():
     torch = pytest.importorskip("torch")
-    own = {"config", "backends", "replay", "show_config", "bool_"}
+    own = {"config", "backends", "replay", "show_config", "get_winograd", "set_winograd", "bool_"}
     assert {name for name in tg.__all__ if not hasattr(torch, name)} <= own
     ours = {name for name in dir(tg.Tensor) if not name.startswith("_")}
     missing = {name for name in ours if not hasattr(torch.Tensor, name)}
@@ -156,7 +156,14 @@ def python(code, **variables):
 
 @pytest.mark.parametrize(
     "variable, value",
-    [("TG_BACKEND", "fast"), ("TG_ISA", "mmx"), ("TG_THREADS", "0"), ("TG_THREADS", "two"), ("TG_DEBUG", "everything")],
+    [
+        ("TG_BACKEND", "fast"),
+        ("TG_ISA", "mmx"),
+        ("TG_THREADS", "0"),
+        ("TG_THREADS", "two"),
+        ("TG_DEBUG", "everything"),
+        ("TG_WINOGRAD", "no"),
+    ],
 )
 def test_wrong_environment_raises(variable, value):
     done = python("import tinygrad_edu", **{variable: value})

@@ -16,7 +16,7 @@ from typing import Any
 # isort: off
 from . import autograd, backends, config
 from . import derivatives  # noqa: F401  (autograd.functional)
-from .config import get_num_threads, set_num_threads, show_config
+from .config import get_num_threads, get_winograd, set_num_threads, set_winograd, show_config
 from .dtypes import (
     bool_, dtype, float32, float64, get_default_dtype, int32, int64, promote_types, result_type,
     set_default_dtype, uint8,
@@ -89,8 +89,8 @@ __all__ = [
     "diagonal", "div", "divide", "dot", "double", "dtype", "einsum", "empty", "empty_like", "enable_grad", "eq",
     "equal", "erf", "exp", "expm1", "eye", "flatten", "flip", "float", "float32", "float64", "floor",
     "floor_divide", "from_numpy", "full", "full_like", "gather", "ge", "get_default_dtype", "get_num_threads",
-    "get_rng_state", "greater", "greater_equal", "gt", "hstack", "index_add", "index_copy", "index_fill",
-    "index_put", "index_select", "initial_seed", "int", "int32", "int64", "is_floating_point",
+    "get_rng_state", "get_winograd", "greater", "greater_equal", "gt", "hstack", "index_add", "index_copy",
+    "index_fill", "index_put", "index_select", "initial_seed", "int", "int32", "int64", "is_floating_point",
     "is_grad_enabled", "is_tensor", "isclose", "isfinite", "isinf", "isnan", "kthvalue", "layer_norm", "le",
     "lerp", "less", "less_equal", "linspace", "log", "log1p", "log_softmax", "logical_and", "logical_not",
     "logical_or", "logical_xor", "logsumexp", "long", "lt", "manual_seed", "masked_fill", "masked_select",
@@ -100,9 +100,9 @@ __all__ = [
     "rand_like", "randint", "randint_like", "randn", "randn_like", "randperm", "ravel", "reciprocal", "relu",
     "remainder", "repeat_interleave", "replay", "reshape", "result_type", "roll", "round", "rsqrt", "scatter",
     "scatter_add", "seed", "select", "set_default_dtype", "set_grad_enabled", "set_num_threads",
-    "set_rng_state", "show_config", "sigmoid", "sign", "sin", "softmax", "sort", "split", "sqrt", "square",
-    "squeeze", "stack", "std", "std_mean", "sub", "subtract", "sum", "swapaxes", "swapdims", "t", "take",
-    "take_along_dim", "tan", "tanh", "tensor", "tile", "topk", "transpose", "tril", "triu", "true_divide",
+    "set_rng_state", "set_winograd", "show_config", "sigmoid", "sign", "sin", "softmax", "sort", "split",
+    "sqrt", "square", "squeeze", "stack", "std", "std_mean", "sub", "subtract", "sum", "swapaxes", "swapdims", "t",
+    "take", "take_along_dim", "tan", "tanh", "tensor", "tile", "topk", "transpose", "tril", "triu", "true_divide",
     "trunc", "uint8", "unbind", "unflatten", "unsqueeze", "var", "var_mean", "vstack", "where", "zeros",
     "zeros_like",
 ]

@@ -1,7 +1,8 @@
 """What this installation runs on: show_config(), the number of threads, and the environment variables.
 
-TG_BACKEND chooses the backend, TG_ISA the C core's instruction set, TG_THREADS its threads, TG_DEBUG what is checked on
-the way (see DEBUG). They are read once, on import, and a value that means nothing raises. Read next: backends.
+TG_BACKEND chooses the backend, TG_ISA the C core's instruction set, TG_THREADS its threads; TG_WINOGRAD=0 turns one way
+to convolve off; TG_DEBUG says what is checked on the way (see DEBUG). They are read once, on import, and a value
+that means nothing raises. Read next: backends.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import warnings
 import numpy as np
 
 from . import backends
+from .op import forget_specs
 
 ISAS = ("baseline", "avx2", "avx512", "neon")
 DEBUG = {
@@ -40,6 +42,9 @@ def start() -> None:
         raise RuntimeError(f"TG_ISA={isa}: unknown instruction set; expected one of {', '.join(ISAS)}")
     if isa and lib is not None and not lib.tg_isa_available(isa.encode()):
         raise RuntimeError(f"TG_ISA={isa}: not available here; available are {', '.join(available_isas())}")
+    winograd = os.environ.get("TG_WINOGRAD", "")
+    if winograd not in ("", "0", "1"):
+        raise RuntimeError(f"TG_WINOGRAD={winograd}: expected 0 or 1")
     backends.start()
     if lib is None and not os.environ.get("TG_BACKEND"):
         warnings.warn(
@@ -90,6 +95,24 @@ def set_num_threads(threads: int) -> None:
         lib.tg_threads_set(threads)
 
 
+def get_winograd() -> bool:
+    """Whether the C core may compute 3x3 convolutions of stride 1 by Winograd's method; False without it."""
+    return lib is not None and bool(lib.tg_winograd_get())
+
+
+def set_winograd(on: bool) -> None:
+    """Let the C core use Winograd's method for 3x3 convolutions of stride 1, or not. Steps recorded before stay as
+    they are. The method is about three times faster; its error in float32, largest over the result's rms, is about
+    1e-5 where the direct method's is 2e-6.
+
+    Raises TypeError for anything but a bool."""
+    if not isinstance(on, bool):
+        raise TypeError(f"set_winograd: expected a bool, got {type(on).__name__}")
+    if lib is not None:
+        lib.tg_winograd_set(on)
+        forget_specs()
+
+
 def show_config() -> None:
     """Print the backend in use, why not the others, the instruction set, the threads, the versions, the environment."""
     from . import __version__
@@ -104,10 +127,12 @@ def show_config() -> None:
     if lib is not None:
         print(f"instruction set: {ffi.string(lib.tg_isa_name()).decode()} (available: {', '.join(available_isas())})")
         print(f"threads: {get_num_threads()}")
+        print(f"Winograd's convolution: {'on' if get_winograd() else 'off'}")
     for variable, meaning in (
         ("TG_BACKEND", f"one of {', '.join(backends.NAMES)}"),
         ("TG_ISA", f"one of {', '.join(available_isas()) or 'none without the C core'}"),
         ("TG_THREADS", "1 or more"),
+        ("TG_WINOGRAD", "1, or 0 for direct convolution alone"),
         ("TG_DEBUG", f"any of {', '.join(DEBUG)}"),
     ):
         print(f"{variable}: {os.environ.get(variable) or 'not set'} ({meaning})")
