@@ -1,4 +1,4 @@
-/* reduce.c: sums, products, extrema, any, all, where the extremum is, and running sums.
+/* reduce.c: sums, means, variances, products, extrema, any, all, where the extremum is, and running sums.
  *
  * What is reduced is cut into blocks and parts whose sizes depend on shapes only, and partial results are combined in
  * their order: a sum has the same bits for any number of threads. Within a block every lane of a set of vectors has a
@@ -25,7 +25,7 @@ typedef int64_t wide;
 #endif
 #define LANES ((int64_t)(256 / sizeof(lane)))
 
-typedef enum { SUM, MEAN, PROD, AMAX, AMIN, ANY, ALL } kind;
+typedef enum { SUM, MEAN, SQUARES, PROD, AMAX, AMIN, ANY, ALL } kind; /* SQUARES: of the distances to a centre */
 
 #if TG_TYPE_IS <= 2
 #define LOWEST (-INFINITY)
@@ -48,7 +48,8 @@ static inline lane start_of(kind k) {
      : (k) == AMIN ? ((b) < (a) || IS_NAN(b) ? (b) : (a)) \
                    : (a) + (b))
 
-static inline lane take(kind k, lane a, real x) {
+static inline lane take(kind k, lane a, real x, lane centre) {
+    if (k == SQUARES) return a + ((lane)x - centre) * ((lane)x - centre);
     if (k == ANY) return x != 0 ? 1 : a;
     if (k == ALL) return x == 0 ? 0 : a;
     return TAKE(k, a, (lane)x);
@@ -67,21 +68,21 @@ static inline wide join_wide(kind k, wide a, wide b) {
 }
 
 /* n neighbouring elements. */
-static ALWAYS_INLINE lane reduce_span(kind k, const real *x, int64_t n) {
+static ALWAYS_INLINE lane reduce_span(kind k, const real *x, int64_t n, lane centre) {
     lane sum[LANES], part[LANES];
     if (n < LANES) {
         lane a = start_of(k);
-        for (int64_t i = 0; i < n; i++) a = take(k, a, x[i]);
+        for (int64_t i = 0; i < n; i++) a = take(k, a, x[i], centre);
         return a;
     }
     for (int64_t l = 0; l < LANES; l++) sum[l] = start_of(k);
     while (n >= LANES) {
         for (int64_t l = 0; l < LANES; l++) part[l] = start_of(k);
         for (int64_t i = 0; i < DEEP && n >= LANES; i++, x += LANES, n -= LANES)
-            for (int64_t l = 0; l < LANES; l++) part[l] = take(k, part[l], x[l]);
+            for (int64_t l = 0; l < LANES; l++) part[l] = take(k, part[l], x[l], centre);
         for (int64_t l = 0; l < LANES; l++) sum[l] = join(k, sum[l], part[l]);
     }
-    for (int64_t l = 0; l < n; l++) sum[l] = take(k, sum[l], x[l]);
+    for (int64_t l = 0; l < n; l++) sum[l] = take(k, sum[l], x[l], centre);
     for (int64_t half = LANES / 2; half > 0; half /= 2)
         for (int64_t l = 0; l < half; l++) sum[l] = join(k, sum[l], sum[l + half]);
     return sum[0];
@@ -89,15 +90,15 @@ static ALWAYS_INLINE lane reduce_span(kind k, const real *x, int64_t n) {
 
 /* The columns of a matrix of rows x width, a stride of bytes from row to row: one result a lane. */
 static ALWAYS_INLINE void reduce_columns(kind k, const char *x, int64_t stride, int64_t rows, int64_t width,
-                                         lane *out) {
+                                         const lane *centre, lane *out) {
     lane a[LANES];
     for (int64_t l = 0; l < LANES; l++) a[l] = start_of(k);
     if (width == LANES)
         for (int64_t i = 0; i < rows; i++, x += stride)
-            for (int64_t l = 0; l < LANES; l++) a[l] = take(k, a[l], ((const real *)x)[l]);
+            for (int64_t l = 0; l < LANES; l++) a[l] = take(k, a[l], ((const real *)x)[l], centre[l]);
     else
         for (int64_t i = 0; i < rows; i++, x += stride)
-            for (int64_t l = 0; l < width; l++) a[l] = take(k, a[l], ((const real *)x)[l]);
+            for (int64_t l = 0; l < width; l++) a[l] = take(k, a[l], ((const real *)x)[l], centre[l]);
     memcpy(out, a, sizeof a);
 }
 
@@ -176,14 +177,15 @@ static inline void store(kind k, const tg_node *node, int64_t at, wide value) {
 }
 
 /* Reduced elements lo .. hi - 1 of the output whose first element is at x. */
-static ALWAYS_INLINE wide reduce_rows(kind k, const plan *p, const char *x, int64_t lo, int64_t hi, char *own) {
+static ALWAYS_INLINE wide reduce_rows(kind k, const plan *p, const char *x, int64_t lo, int64_t hi, lane centre,
+                                      char *own) {
     const walk *w = &p->reduced;
     wide total = start_of(k);
     if (!p->direct) {
         for (int64_t n; lo < hi; lo += n) {
             n = TG_MIN(BUFFER, hi - lo);
             fetch(w->dims, w->shape, w->stride, x, lo, n, sizeof(real), own);
-            total = join_wide(k, total, reduce_span(k, (const real *)own, n));
+            total = join_wide(k, total, reduce_span(k, (const real *)own, n, centre));
         }
         return total;
     }
@@ -191,21 +193,21 @@ static ALWAYS_INLINE wide reduce_rows(kind k, const plan *p, const char *x, int6
     for (int64_t n; lo < hi; lo += n) {
         int64_t at = lo % length;
         n = TG_MIN(TG_MIN(length - at, SPAN), hi - lo);
-        total = join_wide(k, total, reduce_span(k, (const real *)(x + walk_offset(w, lo)), n));
+        total = join_wide(k, total, reduce_span(k, (const real *)(x + walk_offset(w, lo)), n, centre));
     }
     return total;
 }
 
 /* The same for `width` columns at once. */
 static ALWAYS_INLINE void reduce_strip(kind k, const plan *p, const char *x, int64_t lo, int64_t hi, int64_t width,
-                                       wide *total) {
+                                       const lane *centre, wide *total) {
     const walk *w = &p->reduced;
     int64_t length = w->shape[w->dims - 1], stride = w->stride[w->dims - 1];
     lane part[LANES];
     for (int64_t l = 0; l < width; l++) total[l] = start_of(k);
     for (int64_t n; lo < hi; lo += n) {
         n = TG_MIN(TG_MIN(length - lo % length, ROWS), hi - lo);
-        reduce_columns(k, x + walk_offset(w, lo), stride, n, width, part);
+        reduce_columns(k, x + walk_offset(w, lo), stride, n, width, centre, part);
         for (int64_t l = 0; l < width; l++) total[l] = join_wide(k, total[l], part[l]);
     }
 }
@@ -214,6 +216,7 @@ static ALWAYS_INLINE void reduce(kind k, const tg_node *node, int phase, int64_t
     const plan *p = (const plan *)node->plan;
     const char *x = node->args[1].data;
     wide *partial = (wide *)node->aux, total[LANES];
+    const lane none[LANES] = {0};
     if (phase == 1) {
         for (int64_t o = lo * (SHARE / 8); o < TG_MIN(hi * (SHARE / 8), p->outputs); o++) {
             wide a = partial[o];
@@ -230,9 +233,9 @@ static ALWAYS_INLINE void reduce(kind k, const tg_node *node, int phase, int64_t
             if (p->columns) {
                 int64_t column = block % p->strips * LANES;
                 o = block / p->strips * p->columns + column, width = TG_MIN(LANES, p->columns - column);
-                reduce_strip(k, p, x + walk_offset(&p->kept, o), first, end, width, total);
+                reduce_strip(k, p, x + walk_offset(&p->kept, o), first, end, width, none, total);
             } else {
-                total[0] = reduce_rows(k, p, x + walk_offset(&p->kept, o), first, end, own);
+                total[0] = reduce_rows(k, p, x + walk_offset(&p->kept, o), first, end, 0, own);
             }
             for (int64_t l = 0; l < width; l++)
                 if (p->parts > 1)
@@ -255,6 +258,78 @@ REDUCTION(any, ANY)
 REDUCTION(all, ALL)
 #if TG_FLOATING
 REDUCTION(mean, MEAN)
+#endif
+
+/* ---- variance: np.var(input, dim, ddof=floats[0], out=out), each part in two passes, the parts by Chan, Golub and
+ * LeVeque: Updating formulae and a pairwise algorithm for computing sample variances (1979), formula 2.1 ---- */
+
+#if TG_FLOATING
+typedef struct {
+    wide mean, squares; /* the sum of squared distances to the mean */
+} spread_of;
+
+static int var_prepare(tg_node *node) {
+    plan *p = (plan *)node->plan;
+    if (plan_reduction(node, 0)) return 1;
+    if (p->parts > 1) node->aux_bytes = p->parts * p->outputs * (int64_t)sizeof(spread_of);
+    return 0;
+}
+
+static inline void store_variance(const tg_node *node, int64_t at, wide squares) {
+    wide n = (wide)((const plan *)node->plan)->count - node->floats[0];
+    ((real *)node->args[0].data)[at] = (real)(squares / (n > 0 ? n : 0));
+}
+
+static void var_run(const tg_node *node, int phase, int64_t lo, int64_t hi, char *own) {
+    const plan *p = (const plan *)node->plan;
+    spread_of *partial = (spread_of *)node->aux;
+    if (phase == 1) {
+        for (int64_t o = lo * (SHARE / 8); o < TG_MIN(hi * (SHARE / 8), p->outputs); o++) {
+            spread_of a = partial[o];
+            wide n = (wide)p->part;
+            for (int64_t i = 1; i < p->parts; i++) {
+                spread_of b = partial[i * p->outputs + o];
+                wide m = (wide)(TG_MIN((i + 1) * p->part, p->count) - i * p->part), apart = b.mean - a.mean;
+                a.mean += apart * m / (n + m);
+                a.squares += b.squares + apart * apart * n * m / (n + m);
+                n += m;
+            }
+            store_variance(node, o, a.squares);
+        }
+        return;
+    }
+    for (int64_t u = lo; u < hi; u++) {
+        int64_t part = u / p->groups, first = part * p->part, end = TG_MIN(first + p->part, p->count);
+        int64_t block = u % p->groups * p->group, stop = TG_MIN(block + p->group, p->blocks);
+        for (; block < stop; block++) {
+            int64_t o = block, width = 1;
+            wide sum[LANES], squares[LANES], n = (wide)(end - first);
+            lane centre[LANES] = {0};
+            if (p->columns) {
+                int64_t column = block % p->strips * LANES;
+                o = block / p->strips * p->columns + column, width = TG_MIN(LANES, p->columns - column);
+            }
+            const char *x = node->args[1].data + walk_offset(&p->kept, o);
+            if (p->columns)
+                reduce_strip(SUM, p, x, first, end, width, centre, sum);
+            else
+                sum[0] = reduce_rows(SUM, p, x, first, end, 0, own);
+            for (int64_t l = 0; l < width; l++) centre[l] = (lane)(sum[l] / n);
+            if (p->columns)
+                reduce_strip(SQUARES, p, x, first, end, width, centre, squares);
+            else
+                squares[0] = reduce_rows(SQUARES, p, x, first, end, centre[0], own);
+            for (int64_t l = 0; l < width; l++) {
+                wide off = sum[l] / n - centre[l]; /* the centre is the mean rounded */
+                squares[l] -= off * off * n;
+                if (p->parts > 1)
+                    partial[part * p->outputs + o + l] = (spread_of){sum[l] / n, squares[l]};
+                else
+                    store_variance(node, o + l, squares[l]);
+            }
+        }
+    }
+}
 #endif
 
 /* ---- where the extremum is: its value by lanes, then the first place that has it ---- */
@@ -290,7 +365,7 @@ static ALWAYS_INLINE place find_place(kind k, const plan *p, const char *x, int6
             n = TG_MIN(BUFFER, hi - lo);
             fetch(w->dims, w->shape, w->stride, x, lo, n, sizeof(real), own);
         }
-        wide value = reduce_span(k, span, n);
+        wide value = reduce_span(k, span, n, 0);
         if (!is_better(k, value, best.value)) continue;
         int64_t i = 0;
         if (IS_NAN(value))
@@ -397,7 +472,7 @@ TG_TABLE(reduce) = {
     {"amax", reduction_prepare, amax_run},    {"amin", reduction_prepare, amin_run},
     {"any", reduction_prepare, any_run},      {"all", reduction_prepare, all_run},
 #if TG_FLOATING
-    {"mean", reduction_prepare, mean_run},
+    {"mean", reduction_prepare, mean_run},    {"var", var_prepare, var_run},
 #endif
     {"argmax", extremum_prepare, argmax_run}, {"argmin", extremum_prepare, argmin_run},
     {"cumsum", cumsum_prepare, cumsum_run},   {0},

@@ -22,6 +22,7 @@ except ImportError:  # backends/c.py keeps the reason and reports it
     lib = None
 
 NUMPY_DTYPES = {d: np.dtype(d.name) for d in DTYPES}
+OF_NUMPY = {array: d for d, array in NUMPY_DTYPES.items()}  # native ones; quicker than by name
 
 
 class Layout:
@@ -171,10 +172,12 @@ def adopt(array: np.ndarray[Any, Any]) -> Storage:
 
 def layout_of_array(array: np.ndarray[Any, Any]) -> Layout:
     """Raises TypeError for a dtype that no tensor has, ValueError for strides that no tensor has."""
-    d = BY_NAME.get(array.dtype.name)
-    if d is None or not array.dtype.isnative:
+    d = OF_NUMPY.get(array.dtype)
+    if d is None:
         known = ", ".join(BY_NAME)
         raise TypeError(f"can't convert a NumPy array of dtype {array.dtype} to a tensor; the dtypes are {known}")
+    if array.flags.c_contiguous:
+        return layout_of(array.shape, d)
     if any(s < 0 or s % array.itemsize for s in array.strides):
         raise ValueError(f"a tensor can't share an array with strides {array.strides}; make a copy with array.copy()")
     return layout_of(array.shape, d, tuple([s // array.itemsize for s in array.strides]))
@@ -187,19 +190,19 @@ def from_python(data: Any, d: dtype | None) -> tuple[Storage, Layout]:
         array = np.asarray(data)
     except ValueError as error:
         raise ValueError(f"can't make a tensor of nested sequences of differing lengths ({error})") from None
+    own = OF_NUMPY.get(array.dtype) or BY_NAME.get(array.dtype.name)  # the name serves foreign byte orders
     if d is None:
+        d = own
         if not isinstance(data, (np.ndarray, np.generic)):
             if array.dtype.kind == "f" or array.size == 0:
                 d = get_default_dtype()
-        elif array.dtype.name not in BY_NAME:
-            raise TypeError(f"can't convert {array.dtype} to a tensor; the dtypes are {', '.join(BY_NAME)}")
     if array.dtype.kind not in "fiub":
         raise TypeError(f"can't make a tensor of {type(data).__name__}: expected numbers, got {array.dtype}")
-    # a copy always: the caller's memory stays the caller's
-    array = np.array(array, NUMPY_DTYPES[d] if d is not None else array.dtype.newbyteorder("="), order="C")
-    layout = layout_of_array(array)
+    if d is None:
+        raise TypeError(f"can't convert {array.dtype} to a tensor; the dtypes are {', '.join(BY_NAME)}")
+    layout = layout_of(array.shape, d)
     storage = allocate(layout.nbytes)
-    storage.array(layout)[...] = array
+    np.copyto(storage.array(layout), array, casting="unsafe")  # a copy always: the caller's memory stays the caller's
     return storage, layout
 
 

@@ -490,12 +490,10 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
 
     Their number depends on values, so a step that calls this can't be recorded (RuntimeError)."""
     modes.leaves_tape("nonzero(), or indexing with a mask,")
-    found = np.argwhere(input.array())
+    array = input.array()
     if not as_tuple:
-        return Tensor.over(*memory.from_python(found, int64))
-    if input.layout.ndim == 0:
-        found = np.zeros((int(input.array() != 0), 1), np.int64)
-    return tuple([Tensor.over(*memory.from_python(column, int64)) for column in found.T])
+        return Tensor.over(*memory.from_python(np.argwhere(array), int64))
+    return tuple([Tensor.over(*memory.from_python(at, int64)) for at in np.nonzero(np.atleast_1d(array))])
 
 
 def argwhere(input: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from .. import dtypes
 from ..op import Op, Spec
 from ..storage import Layout, layout_of
 from ..tensor import Tensor
-from .common import as_tensor, floating, normal_dim, normal_dims, refuse_bools, same_shape, shape_args, zeros_as
+from .common import as_tensor, floating, normal_dim, normal_dims, refuse_bools, same_shape, shape_args, unary, zeros_as
 from .compare import isinf, maximum, minimum, ne, where
 from .elementwise import abs, exp, log, pow, sign, square
 from .gather import gather
@@ -44,12 +44,12 @@ class Reduction(Op):
         x, dim = spec.inputs[0], spec.attrs["dim"]
         return [layout_of(reduced_shape(x, dim=dim, keepdim=True), spec.layout.dtype), x], [], []
 
-    def over(self, input: Tensor, dim: Dims, keepdim: bool) -> Tensor:
+    def over(self, input: Tensor, dim: Dims, keepdim: bool, **more: Any) -> Tensor:
         """The reduction over dimensions as users give them; a signature met before is found without checks."""
         try:
-            spec = self.specs[input.layout, dim, keepdim]
+            spec = self.specs[input.layout, dim, keepdim, *more.values()]
         except (KeyError, TypeError):
-            attrs = {"dim": normal_dims(dim, input.layout.ndim, self.name), "keepdim": bool(keepdim)}
+            attrs = {"dim": normal_dims(dim, input.layout.ndim, self.name), "keepdim": bool(keepdim), **more}
             try:
                 spec = self.spec((input,), attrs)
             except IndexError as error:
@@ -57,11 +57,11 @@ class Reduction(Op):
                     raise RuntimeError(str(error)) from None
                 raise
             with contextlib.suppress(TypeError):  # dimensions in a list
-                self.specs[input.layout, dim, keepdim] = spec
+                self.specs[input.layout, dim, keepdim, *more.values()] = spec
         return self.run(spec, (input,))
 
 
-def reduced_shape(input: Layout, *, dim: tuple[int, ...], keepdim: bool) -> tuple[int, ...]:
+def reduced_shape(input: Layout, *, dim: tuple[int, ...], keepdim: bool, **_: Any) -> tuple[int, ...]:
     if keepdim:
         return tuple([1 if d in dim else n for d, n in enumerate(input.shape)])
     return tuple([n for d, n in enumerate(input.shape) if d not in dim])
@@ -144,6 +144,25 @@ def all_op(out, input, *, dim, keepdim):
     out[...] = np.all(input, axis=dim, keepdims=keepdim)
 
 
+class Variance(Reduction):
+    """The primitive under var and std, whose third attribute the kernel must know."""
+
+    def c_arguments(self, spec: Spec) -> tuple[list[Layout], list[int], list[float]]:
+        return super().c_arguments(spec)[0], [], [spec.attrs["correction"]]
+
+
+@Variance
+def var_op(out, input, *, dim, keepdim, correction):
+    """sum((x - mean(x))^2) / (n - correction)"""
+    np.var(input, axis=dim, keepdims=keepdim, ddof=correction, out=out)
+
+
+@unary()
+def sqrt_flat_at_0(out, input):
+    """The square root, with gradient 0 at 0."""
+    np.sqrt(input, out=out)
+
+
 # Their gradients
 
 
@@ -187,6 +206,17 @@ mean_op.vjps(input=_spread_mean)
 prod_op.vjps(input=_prod_rule)
 amax_op.vjps(input=_shared_by_ties)
 amin_op.vjps(input=_shared_by_ties)
+
+
+def _var_rule(g: Tensor, input: Tensor, dim: tuple[int, ...], keepdim: bool, correction: float) -> Tensor:
+    shape = input.layout.shape
+    n = count(shape, dim) - correction
+    apart = input - mean_op(input, dim=dim, keepdim=True)
+    return spread(g * (2 / n if n > 0 else math.inf), shape, dim, keepdim) * apart
+
+
+var_op.vjps(input=_var_rule)
+sqrt_flat_at_0.vjps(input=lambda g, y: where(y == 0.0, 0.0, g / where(y == 0.0, 1.0, y * 2.0)))
 
 
 # What users call
@@ -307,30 +337,19 @@ def sum_to_size(input: Tensor, *size: Any) -> Tensor:
 # Moments. unbiased=False is correction=0, True is correction=1; it may also stand in dim's place, as in PyTorch.
 
 
-def var_mean(
-    input: Tensor,
-    dim: Any = None,
-    unbiased: bool | None = None,
-    keepdim: bool = False,
-    *,
-    correction: float | None = None,
-) -> tuple[Tensor, Tensor]:
-    """Variance and mean over dim (default all). The squared distances are divided by n - correction (default 1);
-    NaN where that is 0 and there is but one element. Raises RuntimeError for integers."""
+def _variance(
+    name: str, input: Tensor, dim: Any, unbiased: bool | None, keepdim: bool, correction: float | None
+) -> tuple[Tensor, Tensor, Dims]:
+    """The variance, the input, and the dimensions. Raises RuntimeError for integers."""
     if isinstance(dim, bool):
         dim, unbiased = None, dim
     if unbiased is not None and correction is not None:
-        raise TypeError("var, std: pass either unbiased or correction, not both")
+        raise TypeError(f"{name}: pass either unbiased or correction, not both")
     less = correction if correction is not None else 0 if unbiased is False else 1
-    input = as_tensor(input, "var")
-    shape, dtype = input.layout.shape, input.layout.dtype
-    if not dtype.is_floating_point:
-        raise RuntimeError(f"var, std: expected floating-point elements, got {dtype}")
-    dims = normal_dims(dim, len(shape), "var")
-    middle = mean_op(input, dim=dims, keepdim=True)
-    squares = sum_op(square(input - middle), dim=dims, keepdim=keepdim)
-    n = count(shape, dims) - less
-    return squares / float(n if n > 0 else 0), middle if keepdim else middle.reshape(squares.layout.shape)
+    input = as_tensor(input, name)
+    if not input.layout.dtype.is_floating_point:
+        raise RuntimeError(f"{name}: expected floating-point elements, got {input.layout.dtype}")
+    return var_op.over(input, dim, keepdim, correction=float(less)), input, dim
 
 
 def var(
@@ -341,11 +360,12 @@ def var(
     *,
     correction: float | None = None,
 ) -> Tensor:
-    """The variance over dim; see var_mean."""
-    return var_mean(input, dim, unbiased, keepdim, correction=correction)[0]
+    """The variance over dim (default all). The squared distances are divided by n - correction (default 1); NaN where
+    that is 0 and there is but one element. Raises RuntimeError for integers."""
+    return _variance("var", input, dim, unbiased, keepdim, correction)[0]
 
 
-def std_mean(
+def var_mean(
     input: Tensor,
     dim: Any = None,
     unbiased: bool | None = None,
@@ -353,9 +373,9 @@ def std_mean(
     *,
     correction: float | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Standard deviation and mean over dim; see var_mean."""
-    variance, middle = var_mean(input, dim, unbiased, keepdim, correction=correction)
-    return _root_flat_at_0(variance, 0.5), middle
+    """Variance and mean over dim; see var."""
+    variance, x, dims = _variance("var_mean", input, dim, unbiased, keepdim, correction)
+    return variance, mean_op.over(x, dims, keepdim)
 
 
 def std(
@@ -366,8 +386,21 @@ def std(
     *,
     correction: float | None = None,
 ) -> Tensor:
-    """The standard deviation over dim, with gradient 0 where it is 0; see var_mean."""
-    return std_mean(input, dim, unbiased, keepdim, correction=correction)[0]
+    """The standard deviation over dim, with gradient 0 where it is 0; see var."""
+    return sqrt_flat_at_0(_variance("std", input, dim, unbiased, keepdim, correction)[0])
+
+
+def std_mean(
+    input: Tensor,
+    dim: Any = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Standard deviation and mean over dim; see std."""
+    variance, x, dims = _variance("std_mean", input, dim, unbiased, keepdim, correction)
+    return sqrt_flat_at_0(variance), mean_op.over(x, dims, keepdim)
 
 
 def _root_flat_at_0(x: Tensor, exponent: float) -> Tensor:
@@ -396,7 +429,7 @@ def norm(
     if isinstance(p, str):
         raise ValueError(f"norm: p must be a number or 'fro', got {p!r}")
     if p == 2:
-        return _root_flat_at_0(sum(square(input), dim, keepdim), 0.5)
+        return sqrt_flat_at_0(sum(square(input), dim, keepdim))
     if p == 1:
         return sum(abs(input), dim, keepdim)
     if p == 0:
