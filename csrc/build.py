@@ -30,11 +30,14 @@ FAMILIES = {
     "pick": NUMBERS,
     "matmul": FLOATS,
     "norm": FLOATS,
+    "batch_norm": FLOATS,
     "loss": FLOATS,
     "random": (*FLOATS, "i64"),
     "update": FLOATS,
     "batch": ("u8",),
     "fold": FLOATS,
+    "max_pool": FLOATS,
+    "avg_pool": FLOATS,
 }
 
 # Flags of each instruction set, the plainest first. NEON is part of every 64-bit ARM.
@@ -55,7 +58,7 @@ WARNINGS = ["-Wall", "-Wextra"]
 
 # May a*b+c become one FMA? -std=c11 says no; it is asked for but where numbers must be the same on every machine, or
 # the same in a loop's vectors and in its last elements.
-CONTRACT = {"random": "off", "batch": "off", "elementwise": "off", "loss": "off", "update": "off"}
+CONTRACT = {"random": "off", "batch": "off", "batch_norm": "off", "elementwise": "off", "loss": "off", "update": "off"}
 
 
 class BuildError(Exception):

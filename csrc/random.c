@@ -4,16 +4,16 @@
  * says which group, word and lane it gets, so any thread can make any part. Every operation is one that IEEE 754 rounds
  * exactly, and the build forbids FMA. Sources: ops/philox.py. Left out on purpose: inputs that are not contiguous.
  * Read next: ops/philox.py. */
+#include "dropout.h"
 #include "loops.h"
-#include "philox.h"
 
 #define GROUPS 64 /* in a unit: 5 to 20 us */
 
 /* A word of 64 bits: low half, high half. */
 static inline uint64_t joined(uint32_t low, uint32_t high) { return low | (uint64_t)high << 32; }
 
-/* What becomes of the words of a group: `size` elements at out, from as many at x where there is an input. */
-typedef void group_fn(const tg_node *node, words w, void *out, const void *x);
+/* What becomes of the words of a group: `size` elements at out. */
+typedef void group_fn(const tg_node *node, words w, void *out);
 
 static int groups_prepare(tg_node *node, int64_t size) {
     int64_t n = count_of(&node->args[0]);
@@ -27,24 +27,20 @@ static int groups_prepare(tg_node *node, int64_t size) {
 /* Run f for the groups of some units; the one that the output ends in is made whole elsewhere and cut off. */
 static ALWAYS_INLINE void run_groups(const tg_node *node, int64_t lo, int64_t hi, int64_t size, int64_t item,
                                      group_fn *f) {
-    const int64_t n = count_of(&node->args[0]), bytes = size * item, before = node->first / size;
-    const int input = node->n_args == 3;
-    const uint64_t *key = (const uint64_t *)node->args[1 + input].data;
+    const int64_t n = count_of(&node->args[0]), bytes = size * item;
+    const uint64_t *key = (const uint64_t *)node->args[1].data;
     char *out = node->args[0].data;
-    const char *x = input ? node->args[1].data : out;
     words w;
     int64_t group = lo * GROUPS;
     for (; group < TG_MIN(hi * GROUPS, n / size); group++) {
-        philox(w, key, before + group);
-        f(node, w, out + group * bytes, x + group * bytes);
+        philox(w, key, group);
+        f(node, w, out + group * bytes);
     }
     if (group == hi * GROUPS || group * size >= n) return;
-    char made[8 * LANES * sizeof(real)], from[8 * LANES * sizeof(real)];
-    const size_t rest = (size_t)(n * item - group * bytes);
-    if (input) memcpy(from, x + group * bytes, rest);
-    philox(w, key, before + group);
-    f(node, w, made, from);
-    memcpy(out + group * bytes, made, rest);
+    _Alignas(64) char made[sizeof(words)];
+    philox(w, key, group);
+    f(node, w, made);
+    memcpy(out + group * bytes, made, (size_t)(n * item - group * bytes));
 }
 
 #define RUN_GROUPS(name, size, type)                                                            \
@@ -65,8 +61,7 @@ static inline double number53(uint32_t low, uint32_t high) {
 /* low + u (high - low), u a multiple of 2^-24 or 2^-53 in [0, 1); args out, key; floats low, high. */
 #define UNIFORMS (TG_TYPE_IS == 1 ? 4 * LANES : 2 * LANES)
 
-static inline void random_uniform_group(const tg_node *node, words w, void *out, const void *input) {
-    (void)input;
+static inline void random_uniform_group(const tg_node *node, words w, void *out) {
     const real low = (real)node->floats[0], width = (real)(node->floats[1] - node->floats[0]);
     real *x = out;
 #if TG_TYPE_IS == 1
@@ -125,8 +120,7 @@ static inline void normal_pair(double radius, double turn, int top, double mean,
 }
 
 /* mean + std z, z normal by Box and Muller's method; args out, key; floats mean, std. */
-static inline void random_normal_group(const tg_node *node, words w, void *out, const void *input) {
-    (void)input;
+static inline void random_normal_group(const tg_node *node, words w, void *out) {
     const double mean = node->floats[0], std = node->floats[1];
     real *x = out;
 #if TG_TYPE_IS == 1
@@ -149,20 +143,14 @@ static inline void random_normal_group(const tg_node *node, words w, void *out, 
 RUN_GROUPS(random_normal, UNIFORMS, real)
 
 /* x scale where 16 random bits are at least the threshold, else 0; args out, x, key; ints threshold, floats scale. */
-static inline void dropout_group(const tg_node *node, words w, void *out, const void *input) {
-    const int32_t threshold = (int32_t)node->ints[0];
-    const real scale = (real)node->floats[0], *x = input;
-    real *y = out;
-    for (int j = 0; j < 4; j++, x += 2 * LANES, y += 2 * LANES) {
-#pragma omp simd
-        for (int l = 0; l < LANES; l++) {
-            real low = x[l] * scale, high = x[LANES + l] * scale;
-            y[l] = (int32_t)(w[j][l] & 0xFFFF) >= threshold ? low : 0;
-            y[LANES + l] = (int32_t)(w[j][l] >> 16) >= threshold ? high : 0;
-        }
-    }
+static int dropout_prepare(tg_node *node) { return groups_prepare(node, DROPPED); }
+
+static void dropout_run(const tg_node *node, int phase, int64_t lo, int64_t hi, char *own) {
+    (void)phase, (void)own;
+    const int64_t first = lo * GROUPS * DROPPED, past = TG_MIN(hi * GROUPS * DROPPED, count_of(&node->args[0]));
+    drop((real *)node->args[0].data + first, (const real *)node->args[1].data + first, node->first + first, past - first,
+         (const uint64_t *)node->args[2].data, (int32_t)node->ints[0], (real)node->floats[0]);
 }
-RUN_GROUPS(dropout, 8 * LANES, real)
 
 TG_TABLE(random) = {
     {"random_uniform", random_uniform_prepare, random_uniform_run},
@@ -196,8 +184,7 @@ static inline void join(words w, uint64_t *x) {
 }
 
 /* low + word mod (high - low); args out, key; ints low, high. */
-static inline void random_integers_group(const tg_node *node, words w, void *out, const void *input) {
-    (void)input;
+static inline void random_integers_group(const tg_node *node, words w, void *out) {
     const uint64_t low = (uint64_t)node->ints[0], span = (uint64_t)node->ints[1] - low;
     uint64_t *x = out;
     join(w, x);

@@ -291,6 +291,47 @@ static void assemble(int kernel, int x, const char *types) {
             }
 }
 
+/* Flips, windows of every mode (none larger than reflecting allows) and affine maps, one by one and all in a row; a map
+ * that leads far away among them. A row of the program is a `step` of augment.h: kind, sizes, p, top, left, mode, ...
+ */
+static void augment(int kernel, int x, const char *types) {
+    enum { ROW = 34, ROWS = 8 };
+    (void)types;
+    for (int big = SHARED_ONLY; big < 2; big++)
+        for (int channels = 1; channels <= 3; channels += 2)
+            for (int only = -1; only < ROWS; only++) {
+                int64_t n = 9, b = big ? 65 : 5, h = big ? 13 : 3, w = big ? 535 : 4;
+                int64_t program[] = {only < 0 ? ROWS : 1, ROW}, key = 2;
+                int64_t wider = only < 0 ? 4 : 2 <= only && only < 6; /* each window adds a column */
+                trial t = trial_new(kernel, 5);
+                trial_array(&t, 0, TG_F32, 4, (int64_t[]){b, channels, h, w + wider}, PLAIN);
+                trial_array(&t, 1, x, 4, (int64_t[]){n, channels, h, w}, PLAIN);
+                trial_array(&t, 2, TG_I64, 1, &b, PLAIN);
+                trial_positions(&t, 2, n);
+                trial_array(&t, 3, TG_I64, 1, &key, PLAIN);
+                trial_array(&t, 4, TG_F64, 2, program, PLAIN);
+                double *row = (double *)t.block[4];
+                int64_t width = w;
+                for (int k = only < 0 ? 0 : only; k < (only < 0 ? ROWS : only + 1); k++, row += ROW) {
+                    int is_window = 2 <= k && k < 6;
+                    double far = k == 7 ? 1e6 : 1;
+                    memset(row, 0, ROW * sizeof *row);
+                    row[0] = k < 2 ? k : is_window ? 2 : 3;
+                    row[1] = row[3] = (double)h, row[2] = (double)width, row[4] = (double)(width + is_window);
+                    width += is_window;
+                    row[5] = 0.5;
+                    row[6] = -2, row[7] = 2, row[8] = -2, row[9] = 1;
+                    row[10] = is_window ? k - 2 : 0;
+                    row[11] = -170, row[12] = 200, row[13] = -3 * far, row[14] = 3 * far, row[15] = -2, row[16] = 2;
+                    row[17] = 0.01, row[18] = 3, row[19] = -20, row[20] = 20;
+                    row[23] = k == 6 || big, row[24] = 1.5, row[26] = row[27] = row[28] = 200;
+                }
+                t.node->ints[0] = channels, t.node->ints[1] = h, t.node->ints[2] = width, t.node->n_ints = 3;
+                for (int i = 0; i < 6; i++) t.node->floats[i] = 0.25 * (i + 1);
+                trial_run(&t, 0);
+            }
+}
+
 /* ---- products and losses: `types`: the rows and columns of each argument, by letters ---- */
 
 static const int64_t sizes[] = {1, 3, 16, 17, 33, 70};
@@ -382,6 +423,91 @@ static void windows(int kernel, int x, const char *types) {
     }
 }
 
+/* ---- pooling: `types`: how windows are given (d with dilation, m those of means, a adaptive), then the arguments: L the
+ * larger planes, s the smaller ones, b a byte for each element of those, i an index ---- */
+
+typedef struct {
+    int64_t n, h, w, p, q, kernel[2], stride[2], padding[2], dilation[2];
+} pool_view;
+
+static const pool_view pools[] = {
+    {2, 8, 34, 4, 17, {2, 2}, {2, 2}, {0, 0}, {1, 1}},
+    {3, 9, 29, 4, 14, {2, 2}, {2, 2}, {0, 0}, {1, 1}},
+    {3, 5, 15, 2, 7, {2, 2}, {2, 2}, {0, 0}, {1, 1}},
+    {5, 4, 5, 2, 2, {2, 2}, {2, 2}, {0, 0}, {1, 1}},
+    {3, 5, 15, 3, 8, {2, 2}, {2, 2}, {0, 0}, {1, 1}}, /* the last windows reach over the end */
+    {2, 9, 10, 5, 5, {3, 3}, {2, 2}, {1, 1}, {1, 1}},
+    {2, 9, 10, 4, 9, {3, 2}, {2, 1}, {1, 0}, {2, 1}},
+    {2, 2, 9, 1, 2, {2, 3}, {1, 3}, {1, 1}, {3, 2}}, /* a window with nothing in it */
+    {2, 1, 7, 1, 7, {1, 1}, {1, 1}, {0, 0}, {1, 1}},
+    {2, 7, 7, 1, 1, {7, 7}, {7, 7}, {0, 0}, {1, 1}},
+    {0, 4, 4, 2, 2, {2, 2}, {2, 2}, {0, 0}, {1, 1}},
+    {160, 14, 28, 7, 14, {2, 2}, {2, 2}, {0, 0}, {1, 1}}, /* from here on shared by threads */
+    {160, 15, 29, 8, 15, {3, 3}, {2, 2}, {1, 1}, {1, 1}},
+};
+
+static void pooled(int kernel, int x, const char *types) {
+    for (size_t i = 0; i < sizeof pools / sizeof *pools; i++) {
+        const pool_view *v = &pools[i];
+        trial t = trial_new(kernel, (int)strlen(types) - 1);
+        unsigned changed = 0;
+        for (int arg = 0; arg < t.node->n_args; arg++) {
+            char type = types[arg + 1];
+            int64_t large[] = {v->n, 3, v->h, v->w}, small[] = {v->n, 3, v->p, v->q};
+            int dtype = type == 'b' ? TG_U8 : type == 'i' ? TG_I64 : x;
+            trial_array(&t, arg, dtype, 4, type == 'L' ? large : small, PLAIN);
+            if (type == 'b') changed |= 1u << arg; /* what max_pool2d makes, and others read */
+        }
+        int64_t *ints = t.node->ints;
+        if (types[1] == 'L') *ints++ = v->h, *ints++ = v->w;
+        for (int d = 0; d < 2; d++)
+            ints[d] = v->kernel[d], ints[2 + d] = v->stride[d], ints[4 + d] = v->padding[d], ints[6 + d] = v->dilation[d];
+        ints += *types == 'm' ? 6 : 8;
+        if (*types == 'm') *ints++ = 0, *ints++ = i & 1, *ints++ = i % 3 ? 0 : 5;
+        t.node->n_ints = (int)(ints - t.node->ints);
+        trial_run(&t, changed);
+    }
+}
+
+/* ---- conv: `types` says which array comes out: y the result, x the pictures, w the weights ---- */
+
+static void convolution(int kernel, int x, const char *types) {
+    /* pictures, channels and outputs of a group, groups, size, kernel, stride, padding, dilation */
+    static const int64_t shapes_of[][14] = {
+        {2, 3, 4, 1, 7, 9, 3, 3, 1, 1, 1, 1, 1, 1},    {3, 1, 33, 1, 28, 28, 3, 3, 1, 1, 1, 1, 1, 1},
+        {9, 17, 33, 1, 14, 14, 3, 3, 1, 1, 1, 1, 1, 1}, {5, 40, 15, 2, 7, 7, 1, 1, 1, 1, 0, 0, 1, 1},
+        {2, 33, 20, 1, 16, 12, 1, 1, 1, 1, 0, 0, 1, 1}, {3, 16, 9, 1, 13, 17, 5, 5, 2, 2, 2, 2, 1, 1},
+        {2, 8, 5, 2, 9, 31, 3, 2, 3, 2, 2, 0, 1, 2},   {33, 1, 1, 17, 12, 20, 3, 3, 1, 1, 1, 1, 1, 1},
+        {2, 2, 3, 5, 6, 40, 4, 3, 1, 3, 0, 3, 2, 1},   {1, 3, 2, 1, 50, 1, 7, 1, 2, 1, 3, 0, 1, 1},
+        {1, 70, 2, 1, 1, 90, 1, 5, 1, 1, 0, 2, 1, 3},  {0, 3, 4, 1, 7, 9, 3, 3, 1, 1, 1, 1, 1, 1},
+        {17, 4, 40, 1, 5, 3, 5, 3, 1, 1, 0, 0, 1, 1},  {1, 50, 30, 1, 40, 60, 3, 3, 1, 1, 1, 1, 1, 1},
+        {40, 40, 30, 1, 9, 9, 3, 3, 2, 2, 1, 1, 1, 1},  {20, 3, 20, 1, 64, 50, 5, 5, 1, 1, 2, 2, 1, 1},
+    };
+    for (size_t e = 0; e < sizeof shapes_of / sizeof *shapes_of; e++)
+        for (int bias = 0; bias <= (types[0] == 'y'); bias++) {
+            const int64_t *v = shapes_of[e];
+            int64_t p = (v[4] + 2 * v[10] - v[12] * (v[6] - 1) - 1) / v[8] + 1;
+            int64_t q = (v[5] + 2 * v[11] - v[13] * (v[7] - 1) - 1) / v[9] + 1;
+            trial t = trial_new(kernel, 3 + bias);
+            for (int i = 0; i < 3; i++) {
+                const int64_t picture[] = {v[0], v[1] * v[3], v[4], v[5]}, weight[] = {v[2] * v[3], v[1], v[6], v[7]};
+                const int64_t result[] = {v[0], v[2] * v[3], p, q};
+                trial_array(&t, i, x, 4, types[i] == 'x' ? picture : types[i] == 'w' ? weight : result, PLAIN);
+            }
+            int64_t outputs = v[2] * v[3];
+            if (bias) trial_array(&t, 3, x, 1, &outputs, PLAIN);
+            int64_t *ints = t.node->ints;
+            if (types[0] != 'y') {
+                *ints++ = v[types[0] == 'x' ? 4 : 6];
+                *ints++ = v[types[0] == 'x' ? 5 : 7];
+            }
+            for (int i = 0; i < 6; i++) *ints++ = v[8 + i];
+            *ints++ = v[3], *ints++ = bias;
+            t.node->n_ints = (int)(ints - t.node->ints);
+            trial_run(&t, 0);
+        }
+}
+
 /* ---- random: `types` as for elementwise, k for the key, p for an output in one dimension; the bounds serve whole and
  * real numbers ---- */
 
@@ -402,6 +528,43 @@ static void drawn(int kernel, int x, const char *types) {
         t.node->floats[0] = 0.5, t.node->floats[1] = 2;
         trial_run(&t, 0);
     }
+}
+
+/* ---- batch norm: `types`: x an array of (n, c, places), m a pair of numbers for each channel, v one, k a key, i a
+ * count; capital: updated. Small planes, planes of a few vectors, planes of several chunks ---- */
+
+static void channels(int kernel, int x, const char *types) {
+    static const dims planes[] = {
+        {2, {5, 3}},        {2, {1, 1}},        {2, {300, 150}},     {2, {0, 3}},          {3, {3, 0, 4}},
+        {4, {3, 7, 2, 2}},  {4, {40, 9, 5, 3}}, {3, {2, 3, 31}},     {3, {2, 3, 32}},      {3, {3, 4, 47}},
+        {4, {2, 2, 14, 5}}, {3, {2, 2, 4097}},  {4, {9, 5, 28, 28}}, {4, {17, 33, 8, 10}}, {3, {1, 130, 70}},
+    };
+    for (size_t s = SHARED_ONLY ? 12 : 0; s < sizeof planes / sizeof *planes; s++)
+        for (int layout = 0; layout <= FIRST_REPEATED; layout++)
+            for (int optional = 0; optional < 2; optional++) {
+                const int n_args = (int)(strchr(types, '-') - types) + optional * (int)strlen(strchr(types, '-') + 1);
+                const char *kind = types;
+                unsigned changed = 0;
+                trial t = trial_new(kernel, n_args);
+                for (int i = 0; i < n_args; i++, kind++) {
+                    int64_t two = 2, pair[] = {2, planes[s].shape[1]};
+                    if (*kind == '-') kind++;
+                    if (*kind == 'k')
+                        trial_array(&t, i, TG_I64, 1, &two, PLAIN);
+                    else if (*kind == 'i')
+                        trial_array(&t, i, TG_I64, 0, &two, PLAIN);
+                    else if (*kind == 'm' || *kind == 'M')
+                        trial_array(&t, i, x, 2, pair, PLAIN);
+                    else if (*kind == 'v' || *kind == 'V')
+                        trial_array(&t, i, x, 1, pair + 1, *kind == 'V' ? PLAIN : layout);
+                    else
+                        trial_array(&t, i, x, planes[s].ndim, planes[s].shape, PLAIN);
+                    if (*kind < 'a') changed |= 1u << i;
+                }
+                t.node->ints[0] = 20000, t.node->ints[1] = layout & 1, t.node->n_ints = 2;
+                t.node->floats[0] = 1e-5, t.node->floats[1] = 1.5;
+                trial_run(&t, changed);
+            }
 }
 
 static void take_key(int kernel, int x, const char *types) {
@@ -464,6 +627,7 @@ static const family_case cases[] = {
     {"sum", reduction, "w"},
     {"prod", reduction, "w"},
     {"mean", reduction, "x"},
+    {"var", reduction, "x"},
     {"amax", reduction, "x"},
     {"amin", reduction, "x"},
     {"any", reduction, "b"},
@@ -490,9 +654,13 @@ static const family_case cases[] = {
     {"index_add_", positions, "Tlr"},
     {"flat_index", flat_index, ""},
     {"assemble", assemble, ""},
+    {"augment", augment, ""},
     {"matmul", product, "mn,mk,kn"},
     {"linear", product, "mn,mk,nk,n"},
     {"linear_grad_input_relu", product, "mn,mk,kn,mn"},
+    {"conv2d", convolution, "yxw"},
+    {"conv2d_grad_input", convolution, "xyw"},
+    {"conv2d_grad_weight", convolution, "wyx"},
     {"softmax", along, "xx"},
     {"softmax_grad", along, "xxx"},
     {"log_softmax", along, "xx"},
@@ -501,6 +669,15 @@ static const family_case cases[] = {
     {"standardize_grad", over_last, "xxx"},
     {"unfold", windows, "cp"},
     {"fold", windows, "pc"},
+    {"max_pool2d", pooled, "dsLb"},
+    {"max_pool2d_indices", pooled, "diL"},
+    {"max_pool2d_pick", pooled, "dsLb"},
+    {"max_pool2d_grad", pooled, "dLsb"},
+    {"adaptive_max_pool2d_indices", pooled, "aiL"},
+    {"avg_pool2d", pooled, "msL"},
+    {"avg_pool2d_grad", pooled, "mLs"},
+    {"adaptive_avg_pool2d", pooled, "asL"},
+    {"adaptive_avg_pool2d_grad", pooled, "aLs"},
     {"cross_entropy_rows", classes, "xmt"},
     {"cross_entropy_rows_grad", classes, "mxmt"},
     {"log_sigmoid", separate, "xx"},
@@ -511,6 +688,13 @@ static const family_case cases[] = {
     {"random_permutation", drawn, "pk"},
     {"dropout", drawn, "xxk"},
     {"take_key", take_key, ""},
+    {"batch_moments", channels, "mx-"},
+    {"batch_norm", channels, "xxmvv-"},
+    {"batch_norm_grad_sums", channels, "mxxm-"},
+    {"batch_norm_grad_input", channels, "xxxmmv-"},
+    {"running_update_", channels, "VVm-i"},
+    {"batch_norm_fused_", channels, "XMxvv-k"},
+    {"batch_norm_grad_fused_", channels, "XMxxmv-k"},
     {"sgd_", optimiser, "2--"},
     {"adam_", optimiser, "1--"},
     {"rmsprop_", optimiser, "11-"},

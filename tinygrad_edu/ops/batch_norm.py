@@ -15,13 +15,15 @@ from typing import Any
 
 import numpy as np
 
-from ..op import Op, op, update
+from ..op import Op, Spec, UpdateOp, op, update
 from ..storage import Layout
 from ..tensor import Tensor
+from .activation import relu_grad
 from .common import constant, same_shape
 from .elementwise import rsqrt
 from .join import stack
 from .norm import standardize
+from .philox import dropout_op, scale, threshold
 
 
 def _others(ndim: int) -> tuple[int, ...]:
@@ -199,6 +201,46 @@ def running_update_(running_mean, running_var, moments, batches=None, *, count, 
     unbiased = count / max(count - 1, 1)
     for running, moment in ((running_mean, moments[0]), (running_var, moments[1].astype(np.float64) * unbiased)):
         running[...] = (1 - factor) * running.astype(np.float64) + factor * moment.astype(np.float64)
+
+
+# Fused, for replay only: made by fuse.py, never differentiated
+
+
+class Fused(UpdateOp):
+    """Several steps of batch norm in one kernel, to the bit; the first two inputs are what it makes."""
+
+    def __init__(self, reference: Any) -> None:
+        super().__init__(reference, lambda target, *_, **__: target.shape, lambda spec: (0, 1))
+
+    def c_arguments(self, spec: Spec) -> tuple[list[Layout], list[int], list[float]]:
+        p = spec.attrs["p"]
+        return list(spec.inputs), [threshold(p), int(spec.attrs.get("relu", 0))], [spec.attrs["eps"], scale(p)]
+
+
+@Fused
+def batch_norm_fused_(out, moments, input, weight, bias, key=None, *, eps, p):
+    """moments = batch_moments(input), out = batch_norm(input, ...), and, with a key, dropout of that."""
+    batch_moments.reference(moments, input)
+    batch_norm_op.reference(out, input, moments, weight, bias, eps=eps, training=True)
+    if key is not None:
+        dropout_op.reference(out, out, key, p=p)
+
+
+@Fused
+def batch_norm_grad_fused_(out, sums, grad, input, moments, weight, key=None, *, eps, p, relu):
+    """sums = batch_norm_grad_sums(g, ...), out = batch_norm_grad_input(g, ...), of g = dropout(grad) with a key, else
+    grad; then, if relu, relu_grad(out, input): batch norm's input was a relu's output."""
+    g = grad
+    if key is not None:
+        g = np.empty_like(grad)
+        dropout_op.reference(g, grad, key, p=p)
+    batch_norm_grad_sums.reference(sums, g, input, moments, eps=eps, training=True)
+    batch_norm_grad_input.reference(out, g, input, moments, sums, weight, eps=eps)
+    if relu:
+        relu_grad.reference(out, out, input)
+
+
+# What users call
 
 
 def _affine(input: Tensor, weight: Tensor | None, bias: Tensor | None) -> tuple[Tensor, Tensor]:
