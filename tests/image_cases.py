@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from makers import Case, Maker, N
+from makers import Case, Int, Maker, N
+
+from tinygrad_edu.ops import augment
 
 
 def F(t: Any) -> Any:
@@ -63,7 +65,25 @@ CONVOLUTIONS: list[Case] = [
 ]
 POOLS: list[Case] = []
 NORMALISATIONS: list[Case] = []
-RESAMPLING: list[Case] = []
 FUSED: list[Case] = []
+
+
+def augmented(t: Any, images: Any, rows: Any, key: Any) -> Any:
+    """A batch of images (9, 2, 6, 5) that every kind of step has changed."""
+    fill = (9.0,) * augment.CHANNELS
+    steps = [
+        augment.Step(augment.FLIP_H, 6, 5, 6, 5, p=0.5),
+        augment.Step(augment.FLIP_V, 6, 5, 6, 5, p=0.5),
+        augment.Step(augment.WINDOW, 6, 5, 7, 4, top=(-2, 1), left=(-2, 3), fill=fill),
+        augment.Step(augment.WINDOW, 7, 4, 7, 5, left=(-2, 1), mode=2),
+        augment.Step(augment.AFFINE, 7, 5, 7, 5, degrees=(-90, 90), shift_x=(-2, 2), scale=(0.5, 2), bilinear=True),
+        augment.Step(augment.AFFINE, 7, 5, 7, 5, shear_x=(-40, 40), shear_y=(-20, 20), center=(1, 0.5), fill=fill),
+    ]
+    return augment.augment(images.to(t.uint8), rows, key, steps, mean=(0.5, 0.2), std=(0.3, 2.0))
+
+
+RESAMPLING = [
+    Case("augment", augmented, (Int(256, 9, 2, 6, 5), Int(9, 4), Int(99, 2)), first=False, second=False, torch=False),
+]
 
 IMAGES = [*CONVOLUTIONS, *POOLS, *NORMALISATIONS, *RESAMPLING, *FUSED]

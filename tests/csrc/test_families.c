@@ -336,7 +336,7 @@ static void augment(int kernel, int x, const char *types) {
 
 static const int64_t sizes[] = {1, 3, 16, 17, 33, 70};
 
-/* Matrices but for a bias, which has one letter; commas between arguments; e.g. "mn,mk,kn". */
+/* Matrices but for a bias, which has one letter, and a key, K; commas between arguments; e.g. "mn,mk,kn". */
 static void product(int kernel, int x, const char *types) {
     for (int batch = 0; batch < 2; batch++)
         for (int layout = 0; layout < LAYOUTS; layout++)
@@ -352,10 +352,13 @@ static void product(int kernel, int x, const char *types) {
                 for (int i = 0; i < n_args; i++, c++) {
                     int64_t shape[3] = {3};
                     int ndim = batched;
-                    for (; *c && *c != ','; c++) shape[ndim++] = *c == 'm' ? m : *c == 'n' ? n : k;
-                    trial_array(&t, i, x, ndim, shape, i ? (layout + (i - 1) * e) % LAYOUTS : PLAIN);
+                    int key = *c == 'K';
+                    for (; *c && *c != ','; c++) shape[ndim++] = key ? 2 : *c == 'm' ? m : *c == 'n' ? n : k;
+                    int how = i && !key ? (layout + (i - 1) * e) % LAYOUTS : PLAIN;
+                    trial_array(&t, i, key ? TG_I64 : x, ndim, shape, how);
                 }
-                t.node->ints[0] = e & 1, t.node->n_ints = 1;
+                t.node->ints[0] = e & 1, t.node->ints[1] = 30000, t.node->n_ints = 2;
+                t.node->floats[0] = 2;
                 trial_run(&t, 0);
             }
 }
@@ -657,6 +660,7 @@ static const family_case cases[] = {
     {"augment", augment, ""},
     {"matmul", product, "mn,mk,kn"},
     {"linear", product, "mn,mk,nk,n"},
+    {"linear_dropout", product, "mn,mk,nk,K,n"},
     {"linear_grad_input_relu", product, "mn,mk,kn,mn"},
     {"conv2d", convolution, "yxw"},
     {"conv2d_grad_input", convolution, "xyw"},
