@@ -1,6 +1,7 @@
 /* matmul.c: matrix products, alone and with what a linear layer does next. All of them plan a gemm (gemm.h) from
  * strides, so that every transpose is free, and compute the same sums: a fused form equals its parts bit for bit.
  * Left out on purpose: vectors, promotion and broadcasting, which Python turns into strides. Read next: gemm.h. */
+#include "dropout.h"
 #include "gemm.h"
 
 /* What prepare leaves for run in node->plan. */
@@ -38,7 +39,22 @@ static int64_t batch_offset(const tg_array *x, int64_t dims, int64_t q) {
     return offset;
 }
 
-static void run_plan(const tg_node *node, int phase, int64_t lo, int64_t hi, char *own, const gemm_end *end) {
+/* Dropout of the block with that number, which has just been made and is still in the cache. */
+static void drop_block(const tg_node *node, const gemm *g, int64_t block) {
+    const uint64_t *key = (const uint64_t *)node->args[3].data;
+    int64_t i = block / g->col_blocks * g->mb, end = TG_MIN(i + g->mb, g->m);
+    int64_t j = block % g->col_blocks * g->nb, cols = TG_MIN(g->nb, g->n - j);
+    real *out = (real *)node->args[0].data;
+    if (cols == g->n) /* whole rows are one stretch of the stream */
+        cols *= end - i, end = i + 1;
+    for (; i < end; i++) {
+        int64_t first = i * g->n + j;
+        drop(out + first, out + first, first, cols, key, (int32_t)node->ints[1], (real)node->floats[0]);
+    }
+}
+
+static void run_plan(const tg_node *node, int phase, int64_t lo, int64_t hi, char *own, const gemm_end *end,
+                     int dropped) {
     const plan *p = (const plan *)node->plan;
     const gemm *g = &p->g;
     const tg_array *out = &node->args[0], *x = &node->args[1], *w = &node->args[2];
@@ -60,6 +76,7 @@ static void run_plan(const tg_node *node, int phase, int64_t lo, int64_t hi, cha
             gemm_panel(g, u % each, a, b, aux);
         else
             gemm_block(g, u % each, a, b, c, end, aux, (real *)own);
+        if (dropped && phase == node->phases - 1) drop_block(node, g, u);
     }
 }
 
@@ -84,7 +101,7 @@ static int matmul_prepare(tg_node *node) {
 }
 
 static void matmul_run(const tg_node *node, int phase, int64_t lo, int64_t hi, char *own) {
-    run_plan(node, phase, lo, hi, own, NULL);
+    run_plan(node, phase, lo, hi, own, NULL, 0);
 }
 
 /* out[rows, n] = act(x[rows, k] @ w[n, k].T + bias[n]): args out, x, w and perhaps bias; ints[0]: 0 none, 1 relu. */
@@ -97,10 +114,20 @@ static int linear_prepare(tg_node *node) {
     return finish_plan(node, p);
 }
 
-static void linear_run(const tg_node *node, int phase, int64_t lo, int64_t hi, char *own) {
+static void run_linear(const tg_node *node, int phase, int64_t lo, int64_t hi, char *own, int dropped) {
     gemm_end end = {.relu = node->ints[0] == 1};
-    if (node->n_args == 4) end.bias = (const real *)node->args[3].data, end.bias_cs = node->args[3].stride[0];
-    run_plan(node, phase, lo, hi, own, end.bias || end.relu ? &end : NULL);
+    const tg_array *bias = &node->args[3 + dropped];
+    if (bias < node->args + node->n_args) end.bias = (const real *)bias->data, end.bias_cs = bias->stride[0];
+    run_plan(node, phase, lo, hi, own, end.bias || end.relu ? &end : NULL, dropped);
+}
+
+static void linear_run(const tg_node *node, int phase, int64_t lo, int64_t hi, char *own) {
+    run_linear(node, phase, lo, hi, own, 0);
+}
+
+/* dropout of the same: args out, x, w, key, perhaps bias; ints activation, threshold; floats scale (see dropout.h). */
+static void linear_dropout_run(const tg_node *node, int phase, int64_t lo, int64_t hi, char *own) {
+    run_linear(node, phase, lo, hi, own, 1);
 }
 
 /* dx[m, k] = np.where(y[m, k] <= 0, 0, g[m, n] @ w[n, k] * scale), args dx, g, w, y; floats scale: the gradient of a
@@ -119,12 +146,13 @@ static void linear_grad_input_relu_run(const tg_node *node, int phase, int64_t l
     const tg_array *y = &node->args[3];
     gemm_end end = {.mask = (const real *)y->data, .mask_rs = y->stride[0], .mask_cs = y->stride[1]};
     end.scale = (real)node->floats[0];
-    run_plan(node, phase, lo, hi, own, &end);
+    run_plan(node, phase, lo, hi, own, &end, 0);
 }
 
 TG_TABLE(matmul) = {
     {"matmul", matmul_prepare, matmul_run},
     {"linear", linear_prepare, linear_run},
+    {"linear_dropout", linear_prepare, linear_dropout_run},
     {"linear_grad_input_relu", linear_grad_input_relu_prepare, linear_grad_input_relu_run},
     {0},
 };

@@ -148,8 +148,10 @@ static int dropout_prepare(tg_node *node) { return groups_prepare(node, DROPPED)
 static void dropout_run(const tg_node *node, int phase, int64_t lo, int64_t hi, char *own) {
     (void)phase, (void)own;
     const int64_t first = lo * GROUPS * DROPPED, past = TG_MIN(hi * GROUPS * DROPPED, count_of(&node->args[0]));
-    drop((real *)node->args[0].data + first, (const real *)node->args[1].data + first, node->first + first, past - first,
-         (const uint64_t *)node->args[2].data, (int32_t)node->ints[0], (real)node->floats[0]);
+    real *out = (real *)node->args[0].data;
+    const real *x = (const real *)node->args[1].data;
+    drop(out + first, x + first, node->first + first, past - first, (const uint64_t *)node->args[2].data,
+         (int32_t)node->ints[0], (real)node->floats[0]);
 }
 
 TG_TABLE(random) = {

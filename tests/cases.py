@@ -415,7 +415,22 @@ def batch_of_images(t: Any, images: Any, rows: Any) -> Any:
     return batch.assemble(images.to(t.uint8), rows, mean=(0.5, 0.2), std=(0.3, 2.0))
 
 
+def dropped_product(t: Any, x: Any, w: Any, b: Any) -> Any:
+    key = t.tensor([5, 1])
+    return Op.registry["linear_dropout"].apply(x, w, key, b, activation=1, p=0.25)
+
+
 FUSED = [
+    case("linear_dropout", dropped_product, N(30, 5), N(17, 5), N(17), torch=False, first=False, second=False),
+    case(
+        "relu_dropout_grad",
+        lambda t, g, y: Op.registry["relu_dropout_grad"].apply(g, t.relu(y.detach()), scale=1.25),
+        N(3, 5),
+        A(3, 5),
+        torch=False,
+        first=False,
+        second=False,
+    ),
     case("assemble", batch_of_images, Int(256, 9, 2, 5), Int(9, 4), torch=False, **NO),
     case("linear_grad_input_relu", masked_product, N(3, 5), N(5, 4), A(3, 4), torch=False, first=False, second=False),
 ]

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 from . import backends
 from .steps import Buffer, Operand, Step, same
 
-# Elements from which on a chain is made: below, what is handed on stays in the cache anyway. @@MEASURED@@
+# Elements from which on a chain is made: with fewer, what is handed on stays in the cache anyway. add and relu, of so
+# many floats as they stand here, cost the same merged or not; of four times as many, 1.3 times as much apart.
 WORTH = 16384
 MOST = 12  # parts: each is copied for every piece of work that a thread takes
 

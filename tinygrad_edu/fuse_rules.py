@@ -45,10 +45,23 @@ def step(name: str, out: Operand, inputs: list[Operand], **attrs: Any) -> Step:
     return Step(spec, [out.seen_as(spec.layout), *inputs])
 
 
+def update(name: str, inputs: list[Operand], **attrs: Any) -> Step:
+    """A step of an update op, which writes to its first inputs."""
+    return Step(Op.registry[name].specialise(tuple([o.layout for o in inputs]), attrs), inputs)
+
+
 def _linear_relu(_: Found, linear: Step, relu: Step) -> Step | None:
     if linear.spec.attrs["activation"] != 0:
         return None
     return step("linear", relu.operands[0], linear.operands[1:], activation=1)
+
+
+def _linear_dropout(_: Found, linear: Step, dropout: Step) -> Step | None:
+    out, made, key = dropout.operands
+    if not same(made, linear.operands[0]):
+        return None
+    attrs = {"activation": linear.spec.attrs["activation"], "p": dropout.spec.attrs["p"]}
+    return step("linear_dropout", out, [*linear.operands[1:3], key, *linear.operands[3:]], **attrs)
 
 
 def _conv_relu(_: Found, conv: Step, relu: Step) -> Step | None:
@@ -82,10 +95,54 @@ def _matmul_relu_grad(_: Found, matmul: Step, grad: Step) -> Step | None:
     return step("linear_grad_input_relu", out, inputs, scale=grad.spec.attrs.get("scale", 1.0))
 
 
+def _batch_norm(_: Found, moments: Step, norm: Step, dropout: Step | None = None) -> Step | None:
+    """Statistics, normalisation and dropout, one channel at a time in L2."""
+    out, x, m, weight, bias = norm.operands
+    if not same(moments.operands[1], x) or not same(moments.operands[0], m):
+        return None
+    inputs, p = [out, m, x, weight, bias], 0.0
+    if dropout is not None:
+        made, normal, key = dropout.operands
+        if not same(normal, out):
+            return None
+        inputs, p = [made.seen_as(out.layout), m, x, weight, bias, key], dropout.spec.attrs["p"]
+    return update("batch_norm_fused_", inputs, eps=norm.spec.attrs["eps"], p=p)
+
+
+def _batch_norm_grad(_: Found, *path: Step) -> Step | None:
+    """The gradient of the same, and of the relu that made batch norm's input; dropout and relu_grad may be missing."""
+    dropout = path[0] if path[0].name == "dropout" else None
+    relu_grad = path[-1] if path[-1].name == "relu_grad" else None
+    to_sums, to_input = path[dropout is not None :][:2]
+    s, g, x, moments = to_sums.operands
+    out, g2, x2, moments2, s2, weight = to_input.operands
+    if not (same(s, s2) and same(g, g2) and same(x, x2) and same(moments, moments2)):
+        return None
+    if relu_grad is not None:
+        made, made2, result = relu_grad.operands
+        if not (same(made2, out) and same(result, x)):
+            return None
+        out = made.seen_as(out.layout)
+    inputs, p = [out, s, g, x, moments, weight], 0.0
+    if dropout is not None:
+        made, before, key = dropout.operands
+        if not same(made, g):
+            return None
+        inputs, p = [out, s, before.seen_as(g.layout), x, moments, weight, key], dropout.spec.attrs["p"]
+    return update("batch_norm_grad_fused_", inputs, eps=to_input.spec.attrs["eps"], p=p, relu=relu_grad is not None)
+
+
 RULES = [
+    Rule(("batch_moments", "batch_norm", "dropout"), _batch_norm),
+    Rule(("batch_moments", "batch_norm"), _batch_norm),
+    Rule(("dropout", "batch_norm_grad_sums", "batch_norm_grad_input", "relu_grad"), _batch_norm_grad),
+    Rule(("dropout", "batch_norm_grad_sums", "batch_norm_grad_input"), _batch_norm_grad),
+    Rule(("batch_norm_grad_sums", "batch_norm_grad_input", "relu_grad"), _batch_norm_grad),
+    Rule(("batch_norm_grad_sums", "batch_norm_grad_input"), _batch_norm_grad),
     Rule(("dropout", "relu_grad"), _dropout_relu_grad),
     Rule(("matmul", "relu_dropout_grad"), _matmul_relu_grad),
     Rule(("matmul", "relu_grad"), _matmul_relu_grad),
     Rule(("linear", "relu"), _linear_relu),
+    Rule(("linear", "dropout"), _linear_dropout),
     Rule(("conv2d", "relu"), _conv_relu),
 ]

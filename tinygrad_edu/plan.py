@@ -1,4 +1,5 @@
-"""Where each buffer of a tape lies: two that are never needed at the same time may share memory.
+"""Where each buffer of a tape lies: two that are never needed at the same time may share memory, and what an
+elementwise step makes may lie where an input lay that nobody reads later.
 
 The problem is offline dynamic storage allocation; placing the largest first, each into the tightest gap between the
 buffers alive at the same time, is within a few percent of the best on our tapes. Read next: replay.py, the user.
@@ -6,8 +7,10 @@ buffers alive at the same time, is within a few percent of the best on our tapes
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
+
+from .steps import Buffer, Step
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector
 
@@ -18,6 +21,35 @@ class Lifetime(NamedTuple):
     first: int
     last: int
     nbytes: int
+
+
+def lifetimes(steps: Sequence[Step]) -> dict[Buffer, Lifetime]:
+    """When each buffer that is to be planned is needed."""
+    found: dict[Buffer, Lifetime] = {}
+    for k, step in enumerate(steps):
+        for buffer in (o.buffer for o in step.operands):
+            if not buffer.lasting:
+                first = found[buffer].first if buffer in found else k
+                found[buffer] = Lifetime(first, k, buffer.nbytes)
+    return found
+
+
+def heirs(
+    steps: Sequence[Step], needed: dict[Buffer, Lifetime], in_place: Callable[[Step], bool]
+) -> dict[Buffer, Buffer]:
+    """Buffers that lie where another one lies: what an elementwise step makes, and the input that it takes over."""
+    found: dict[Buffer, Buffer] = {}
+    taken: set[Buffer] = set()
+    for k, step in enumerate(steps):
+        for made, x in step.overwrites():
+            new, old = made.buffer, x.buffer
+            if new not in needed or old not in needed or new in found or old in taken:
+                continue
+            fits = made.fills(new) and x.fills(old) and new.nbytes == old.nbytes
+            if fits and needed[new].first == needed[old].last == k and in_place(step):
+                found[new] = old
+                taken.add(old)
+    return found
 
 
 def padded(nbytes: int, guard: int = 0) -> int:

@@ -5,6 +5,7 @@ Nothing runs here. Read next: replay.py, which makes them, fuse.py, which merges
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -103,6 +104,18 @@ class Step:
 
     def flops(self) -> int:
         return sum(part.flops() for part in self.parts) or self.spec.op.flops(self.spec)
+
+    def overwrites(self) -> Iterator[tuple[Operand, Operand]]:
+        """Outputs and inputs of one dtype, of which the output may lie where the input does, if nobody reads that
+        later: every element is read before the same place is written."""
+        parts = self.parts or (self,)
+        for k, part in enumerate(parts):
+            made = part.operands[0]
+            for x in part.operands[1 : part.along]:
+                rest = (o for p in parts[: k + 1] for o in p.operands[1:] if o.buffer is x.buffer)
+                late = any(o.buffer is x.buffer for p in parts[k + 1 :] for o in p.operands)
+                if x.layout.dtype is made.layout.dtype and not late and all(same(x, o) for o in rest):
+                    yield made, x
 
     def hidden(self) -> list[Operand]:
         """What the parts of a chain hand on to each other without memory."""

@@ -12,7 +12,7 @@ from typing import Any
 from . import backends, plan
 from .dtypes import uint8
 from .modes import modes
-from .steps import Buffer, Step
+from .steps import Step
 from .storage import Layout, Storage, allocate, layout_of
 from .tensor import Tensor
 
@@ -41,25 +41,23 @@ class Tape:
 
     def _place(self, n_slots: int) -> int:
         """Give every operand its memory: a tensor over it."""
-        first: dict[Buffer, int] = {}
-        last: dict[Buffer, int] = {}
-        for k, step in enumerate(self.steps):
-            for operand in step.operands:
-                buffer = operand.buffer
-                if buffer.storage is None and buffer.slot is None:
-                    first.setdefault(buffer, k)
-                    last[buffer] = k
         guard = GUARD_BYTES if self.checked else 0
-        lifetimes = [plan.Lifetime(first[b], last[b], b.nbytes) for b in first]
-        if self.checked:  # nothing is shared, or one buffer's guard zone would be another's memory
-            lifetimes = [plan.Lifetime(0, len(self.steps), b.nbytes) for b in first]
-        offsets, total = plan.assign(lifetimes, guard)
-        arena = allocate(total)
-        self.arena, self.zones = arena, []
-        for buffer, offset in zip(first, offsets, strict=True):
-            buffer.storage = Storage(arena.address + offset, buffer.nbytes, arena)
-            if guard:
-                self.zones.append((offset + buffer.nbytes, last[buffer]))
+        needed = plan.lifetimes(self.steps)
+        heirs = {} if guard else plan.heirs(self.steps, needed, backends.in_place)
+        owner = {b: b for b in needed}  # whose memory a buffer lies in
+        joint = dict(needed)
+        for new, old in heirs.items():  # in the order of steps: what is taken over has its place by now
+            place = owner[new] = owner[old]
+            joint[place] = plan.Lifetime(joint[place].first, joint.pop(new).last, new.nbytes)
+        lives = list(joint.values())
+        if guard:  # nothing is shared, or one buffer's guard zone would be another's memory
+            lives = [plan.Lifetime(0, len(self.steps), life.nbytes) for life in lives]
+        offsets, total = plan.assign(lives, guard)
+        self.arena = arena = allocate(total)
+        at = dict(zip(joint, offsets, strict=True))
+        for buffer in needed:
+            buffer.storage = Storage(arena.address + at[owner[buffer]], buffer.nbytes, arena)
+        self.zones = [(at[b] + b.nbytes, needed[b].last) for b in joint] if guard else []
         self.slot_places: list[list[tuple[int, int, int]]] = [[] for _ in range(n_slots)]
         self.slots = [Storage(0, 0, arena) for _ in range(n_slots)]  # they move with the arguments
         for k, step in enumerate(self.steps):
@@ -171,13 +169,18 @@ class Tape:
                 )
 
     def memory(self) -> dict[str, int]:
-        """Bytes of the planned arena, of what it would be without sharing, and of what stays between calls."""
+        """Bytes of the planned arena, of what it would be without sharing, of what stays between calls, of the kernels'
+        scratch, and of all that a run needs."""
         buffers = {o.buffer for step in self.steps for o in step.operands if o.buffer.slot is None}
         planned = [b for b in buffers if b.storage is not None and b.storage.owner is self.arena]
+        outside = sum(b.nbytes for b in buffers) - sum(b.nbytes for b in planned)
+        scratch = self.program.scratch_bytes()
         return {
             "arena": self.arena_bytes,
             "unshared": sum(plan.padded(b.nbytes) for b in planned),
-            "outside": sum(b.nbytes for b in buffers) - sum(b.nbytes for b in planned),
+            "outside": outside,
+            "scratch": scratch,
+            "peak": self.arena_bytes + outside + scratch,
         }
 
     def _line(self, k: int) -> str:
@@ -205,8 +208,9 @@ class Tape:
     def __str__(self) -> str:
         sizes = self.memory()
         head = (
-            f"tape of {len(self)} nodes on backend {backends.current()}; arena {sizes['arena'] / 1024:.1f} KB "
-            f"(without sharing {sizes['unshared'] / 1024:.1f}), outside {sizes['outside'] / 1024:.1f} KB"
+            f"tape of {len(self)} nodes on backend {backends.current()}; peak {sizes['peak'] / 1024:.1f} KB: arena "
+            f"{sizes['arena'] / 1024:.1f} (without sharing {sizes['unshared'] / 1024:.1f}), outside "
+            f"{sizes['outside'] / 1024:.1f}, scratch {sizes['scratch'] / 1024:.1f}"
         )
         lines = [self._line(k) for k in range(len(self))]
         if self.nanoseconds is not None:

@@ -95,6 +95,11 @@ def has_kernel(spec: Spec) -> bool:
     return _current.prepare(spec) is not None
 
 
+def in_place(step: Any) -> bool:
+    """Whether what a step of an elementwise op makes may lie where an input lies."""
+    return getattr(_current, "IN_PLACE", False) and (bool(step.parts) or has_kernel(step.spec))
+
+
 class Program:
     """A tape run node by node from Python; a backend that can do better has a Program of its own."""
 
@@ -129,6 +134,10 @@ class Program:
             if holds_nan(step.tensors[0]):
                 return k
         return -1
+
+    def scratch_bytes(self) -> int:
+        """Memory that kernels work in, beside their inputs and outputs, where the backend knows it."""
+        return 0
 
     def bind(self, step: int, place: int, address: int) -> None:
         """The argument `place` of node `step` lies at `address` now."""

@@ -26,6 +26,9 @@ else:
     MAX_DIMS, MAX_INTS, MAX_FLOATS = lib.TG_DIMS, lib.TG_INTS, lib.TG_FLOATS
 
 
+IN_PLACE = True  # elementwise kernels may write where they read
+
+
 def unavailable() -> str | None:
     """Why the core cannot be used, or None."""
     return _reason
@@ -195,6 +198,11 @@ class Program(backends.Program):
             if bad >= 0:
                 return int(first + bad)
         return -1
+
+    def scratch_bytes(self) -> int:
+        return max(
+            (int(lib.tg_tape_scratch_bytes(tape)) for _, _, tape in self.stretches if tape is not None), default=0
+        )
 
     def bind(self, step: int, place: int, address: int) -> None:
         super().bind(step, place, address)

@@ -16,6 +16,7 @@ from ..storage import Layout
 from ..tensor import Tensor
 from .common import as_tensor, broadcast_shapes, same_dtype
 from .elementwise import add, mul
+from .philox import dropout_op, scale, threshold
 from .reduce import sum
 from .views import transpose
 
@@ -85,6 +86,27 @@ linear_op.vjps(
     input=lambda g, weight, activation: matmul_op(_plain(g, activation), weight),
     weight=lambda g, input, activation: matmul_op(transpose(_plain(g, activation), 0, 1), input),
     bias=lambda g, activation: sum(_plain(g, activation), 0),
+)
+
+
+class LinearDropout(Product):
+    """dropout(linear(input, weight, bias), key)."""
+
+    def c_arguments(self, spec: Spec) -> tuple[list[Layout], list[int], list[float]]:
+        p = spec.attrs["p"]
+        return [spec.layout, *spec.inputs], [spec.attrs["activation"], threshold(p)], [scale(p)]
+
+
+def _linear_dropout(out, input, weight, key, bias=None, *, activation, p):
+    """What a tape makes of linear, relu and dropout."""
+    _linear(out, input, weight, bias, activation=activation)
+    dropout_op.reference(out, out, key, p=p)
+
+
+LinearDropout(
+    _linear_dropout,
+    lambda input, weight, key, bias=None, *, activation, p: _linear_shape(input, weight, bias, activation=activation),
+    name="linear_dropout",
 )
 
 
