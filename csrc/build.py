@@ -29,6 +29,7 @@ FAMILIES = {
     "move": NUMBERS,
     "pick": NUMBERS,
     "matmul": FLOATS,
+    "conv": FLOATS,
     "norm": FLOATS,
     "batch_norm": FLOATS,
     "loss": FLOATS,
