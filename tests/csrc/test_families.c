@@ -426,8 +426,8 @@ static void windows(int kernel, int x, const char *types) {
     }
 }
 
-/* ---- pooling: `types`: how windows are given (d with dilation, m those of means, a adaptive), then the arguments: L the
- * larger planes, s the smaller ones, b a byte for each element of those, i an index ---- */
+/* ---- pooling: `types`: how windows are given (d with dilation, m those of means, a adaptive), then the arguments: L
+ * the larger planes, s the smaller ones, b a byte for each element of those, i an index ---- */
 
 typedef struct {
     int64_t n, h, w, p, q, kernel[2], stride[2], padding[2], dilation[2];
@@ -464,7 +464,8 @@ static void pooled(int kernel, int x, const char *types) {
         int64_t *ints = t.node->ints;
         if (types[1] == 'L') *ints++ = v->h, *ints++ = v->w;
         for (int d = 0; d < 2; d++)
-            ints[d] = v->kernel[d], ints[2 + d] = v->stride[d], ints[4 + d] = v->padding[d], ints[6 + d] = v->dilation[d];
+            ints[d] = v->kernel[d], ints[2 + d] = v->stride[d], ints[4 + d] = v->padding[d],
+            ints[6 + d] = v->dilation[d];
         ints += *types == 'm' ? 6 : 8;
         if (*types == 'm') *ints++ = 0, *ints++ = i & 1, *ints++ = i % 3 ? 0 : 5;
         t.node->n_ints = (int)(ints - t.node->ints);
@@ -477,13 +478,13 @@ static void pooled(int kernel, int x, const char *types) {
 static void convolution(int kernel, int x, const char *types) {
     /* pictures, channels and outputs of a group, groups, size, kernel, stride, padding, dilation */
     static const int64_t shapes_of[][14] = {
-        {2, 3, 4, 1, 7, 9, 3, 3, 1, 1, 1, 1, 1, 1},    {3, 1, 33, 1, 28, 28, 3, 3, 1, 1, 1, 1, 1, 1},
+        {2, 3, 4, 1, 7, 9, 3, 3, 1, 1, 1, 1, 1, 1},     {3, 1, 33, 1, 28, 28, 3, 3, 1, 1, 1, 1, 1, 1},
         {9, 17, 33, 1, 14, 14, 3, 3, 1, 1, 1, 1, 1, 1}, {5, 40, 15, 2, 7, 7, 1, 1, 1, 1, 0, 0, 1, 1},
         {2, 33, 20, 1, 16, 12, 1, 1, 1, 1, 0, 0, 1, 1}, {3, 16, 9, 1, 13, 17, 5, 5, 2, 2, 2, 2, 1, 1},
-        {2, 8, 5, 2, 9, 31, 3, 2, 3, 2, 2, 0, 1, 2},   {33, 1, 1, 17, 12, 20, 3, 3, 1, 1, 1, 1, 1, 1},
-        {2, 2, 3, 5, 6, 40, 4, 3, 1, 3, 0, 3, 2, 1},   {1, 3, 2, 1, 50, 1, 7, 1, 2, 1, 3, 0, 1, 1},
-        {1, 70, 2, 1, 1, 90, 1, 5, 1, 1, 0, 2, 1, 3},  {0, 3, 4, 1, 7, 9, 3, 3, 1, 1, 1, 1, 1, 1},
-        {17, 4, 40, 1, 5, 3, 5, 3, 1, 1, 0, 0, 1, 1},  {1, 50, 30, 1, 40, 60, 3, 3, 1, 1, 1, 1, 1, 1},
+        {2, 8, 5, 2, 9, 31, 3, 2, 3, 2, 2, 0, 1, 2},    {33, 1, 1, 17, 12, 20, 3, 3, 1, 1, 1, 1, 1, 1},
+        {2, 2, 3, 5, 6, 40, 4, 3, 1, 3, 0, 3, 2, 1},    {1, 3, 2, 1, 50, 1, 7, 1, 2, 1, 3, 0, 1, 1},
+        {1, 70, 2, 1, 1, 90, 1, 5, 1, 1, 0, 2, 1, 3},   {0, 3, 4, 1, 7, 9, 3, 3, 1, 1, 1, 1, 1, 1},
+        {17, 4, 40, 1, 5, 3, 5, 3, 1, 1, 0, 0, 1, 1},   {1, 50, 30, 1, 40, 60, 3, 3, 1, 1, 1, 1, 1, 1},
         {40, 40, 30, 1, 9, 9, 3, 3, 2, 2, 1, 1, 1, 1},  {20, 3, 20, 1, 64, 50, 5, 5, 1, 1, 2, 2, 1, 1},
     };
     for (size_t e = 0; e < sizeof shapes_of / sizeof *shapes_of; e++)

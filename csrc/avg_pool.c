@@ -1,0 +1,132 @@
+/* avg_pool.c: the mean of every window, and the gradient of that.
+ *
+ * The formulas are those of ops/pool.py: the rows of a row of windows are added up, then the columns of each. Windows
+ * of 2 x 2 without overlap have loops of their own: they are nearly all that networks use. Read next: pool.h. */
+#include "pool.h"
+
+static ALWAYS_INLINE void mean_of_4(const real *a, const real *b, real divisor, real *restrict y, int n) {
+    _Pragma("omp simd") for (int l = 0; l < n; l++) y[l] =
+        (a[2 * l] + a[2 * l + 1] + b[2 * l] + b[2 * l + 1]) / divisor;
+}
+
+static ALWAYS_INLINE void spread_to_4(const real *g, real divisor, real *restrict a, real *restrict b, int n) {
+    _Pragma("omp simd") for (int l = 0; l < n; l++) a[2 * l] = a[2 * l + 1] = b[2 * l] = b[2 * l + 1] = g[l] / divisor;
+}
+
+/* The windows along a dimension: what each has inside the plane, and how many elements it counts as. */
+typedef struct {
+    int64_t begin, end, count;
+} span;
+
+static span span_of(const plan *g, int d, int64_t i) {
+    int64_t n = d ? g->w : g->h;
+    if (g->kernel[d] == 0) { /* adaptive */
+        int64_t windows = d ? g->q : g->p, begin = window_begin(i, windows, n), end = window_end(i, windows, n);
+        return (span){begin, end, end - begin};
+    }
+    int64_t begin = i * g->stride[d] - g->padding[d], end = begin + g->kernel[d];
+    span s = {TG_MAX(begin, 0), TG_MIN(end, n), TG_MIN(end, n + g->padding[d]) - begin};
+    s.end = TG_MAX(s.end, s.begin);
+    if (!g->padded) s.count = s.end - s.begin;
+    return s;
+}
+
+static inline real divisor_of(const plan *g, const span *row, const span *column) {
+    return (real)(g->divisor ? g->divisor : TG_MAX(row->count * column->count, 1)); /* an empty window gives 0 */
+}
+
+static int means_prepare(tg_node *node, int large, int small, int ints) {
+    plan *g = (plan *)node->plan;
+    if (planes_prepare(node, large, small)) return 1;
+    if (ints >= 0) {
+        read_window(node, ints, 0);
+        g->padded = node->ints[ints + 7], g->divisor = node->ints[ints + 8];
+    } else {
+        g->kernel[0] = g->kernel[1] = g->whole = g->divisor = 0;
+    }
+    node->own_bytes = g->whole ? 0 : g->q * (int64_t)sizeof(span) + g->w * (int64_t)sizeof(real);
+    return 0;
+}
+
+/* args y, x; ints: kernel, stride, padding (two each), ceil_mode, count_include_pad, divisor */
+static int avg_pool2d_prepare(tg_node *node) { return means_prepare(node, 1, 0, 0); }
+/* args y, x; ints: p, q, which the output's shape says too */
+static int adaptive_avg_pool2d_prepare(tg_node *node) { return means_prepare(node, 1, 0, -1); }
+
+static void means_run(const tg_node *node, int phase, int64_t lo, int64_t hi, char *own) {
+    (void)phase;
+    const plan g_ = *(const plan *)node->plan, *g = &g_;
+    span *columns = (span *)own;
+    real *sums = (real *)(columns + g->q);
+    for (int64_t q = 0; q < g->q && !g->whole; q++) columns[q] = span_of(g, 1, q);
+    EACH_PLANE(g, lo, hi) {
+        const real *x = plane_of(node, 1, plane, g->h * g->w);
+        real *y = plane_of(node, 0, plane, g->p * g->q);
+        for (int64_t p = 0; p < g->p; p++, y += g->q) {
+            if (g->whole) {
+                const real *a = x + 2 * p * g->w, *b = a + g->w, divisor = (real)(g->divisor ? g->divisor : 4);
+#define STEP(j, n) mean_of_4(a + 2 * (j), b + 2 * (j), divisor, y + (j), n)
+                BLOCKS(g->q, STEP);
+#undef STEP
+                continue;
+            }
+            span rows = span_of(g, 0, p);
+            memset(sums, 0, (size_t)g->w * sizeof(real));
+            for (int64_t row = rows.begin; row < rows.end; row++)
+                for (int64_t j = 0; j < g->w; j++) sums[j] += x[row * g->w + j];
+            for (int64_t q = 0; q < g->q; q++) {
+                real sum = 0;
+                for (int64_t j = columns[q].begin; j < columns[q].end; j++) sum += sums[j];
+                y[q] = sum / divisor_of(g, &rows, &columns[q]);
+            }
+        }
+    }
+}
+
+/* args dx, g; ints: h, w, then as for avg_pool2d. dx[all positions of a window] += g / divisor */
+static int avg_pool2d_grad_prepare(tg_node *node) { return means_prepare(node, 0, 1, 2); }
+/* args dx, g; ints: h, w, which the output's shape says too */
+static int adaptive_avg_pool2d_grad_prepare(tg_node *node) { return means_prepare(node, 0, 1, -1); }
+
+static void means_grad_run(const tg_node *node, int phase, int64_t lo, int64_t hi, char *own) {
+    (void)phase;
+    const plan g_ = *(const plan *)node->plan, *g = &g_;
+    span *columns = (span *)own;
+    real *along = (real *)(columns + g->q);
+    for (int64_t q = 0; q < g->q && !g->whole; q++) columns[q] = span_of(g, 1, q);
+    EACH_PLANE(g, lo, hi) {
+        real *dx = plane_of(node, 0, plane, g->h * g->w);
+        const real *dy = plane_of(node, 1, plane, g->p * g->q);
+        int64_t done = 0; /* rows of dx that hold something; windows come from top to bottom */
+        for (int64_t p = 0; p < g->p; p++, dy += g->q) {
+            if (g->whole) {
+                real *a = dx + 2 * p * g->w, *b = a + g->w, divisor = (real)(g->divisor ? g->divisor : 4);
+#define STEP(j, n) spread_to_4(dy + (j), divisor, a + 2 * (j), b + 2 * (j), n)
+                BLOCKS(g->q, STEP);
+#undef STEP
+                for (int64_t j = 2 * g->q; j < g->w; j++) a[j] = b[j] = 0;
+                done = 2 * p + 2;
+                continue;
+            }
+            span rows = span_of(g, 0, p);
+            memset(along, 0, (size_t)g->w * sizeof(real));
+            for (int64_t q = 0; q < g->q; q++) {
+                real part = dy[q] / divisor_of(g, &rows, &columns[q]);
+                for (int64_t j = columns[q].begin; j < columns[q].end; j++) along[j] += part;
+            }
+            for (; done < rows.begin; done++) memset(dx + done * g->w, 0, (size_t)g->w * sizeof(real));
+            for (int64_t row = rows.begin; row < TG_MIN(done, rows.end); row++)
+                for (int64_t j = 0; j < g->w; j++) dx[row * g->w + j] += along[j];
+            for (; done < rows.end; done++) memcpy(dx + done * g->w, along, (size_t)g->w * sizeof(real));
+        }
+        memset(dx + done * g->w, 0, (size_t)((g->h - done) * g->w) * sizeof(real));
+    }
+}
+
+TG_TABLE(avg_pool) = {
+    {"avg_pool2d", avg_pool2d_prepare, means_run},
+    {"avg_pool2d_grad", avg_pool2d_grad_prepare, means_grad_run},
+    {"adaptive_avg_pool2d", adaptive_avg_pool2d_prepare, means_run},
+    {"adaptive_avg_pool2d_grad", adaptive_avg_pool2d_grad_prepare, means_grad_run},
+    {0},
+};
