@@ -99,7 +99,7 @@ class LinearDropout(Product):
 
 def _linear_dropout(out, input, weight, key, bias=None, *, activation, p):
     """What a tape makes of linear, relu and dropout."""
-    _linear(out, input, weight, bias, activation=activation)
+    linear_op.reference(out, input, weight, bias, activation=activation)
     dropout_op.reference(out, out, key, p=p)
 
 
