@@ -15,9 +15,10 @@ from ..datasets import ImageDataset
 from ..dtypes import float64, int64
 from ..modes import no_grad
 from ..nn import functional as F
+from ..ops.augment import AFFINE, FLIP_H, Step, augment
 from ..ops.batch import assemble
 from ..ops.create import zeros
-from ..ops.random import Generator, manual_seed, randperm
+from ..ops.random import Generator, default_generator, randperm
 from ..replay import replay
 from ..tensor import Tensor
 from .report import Options
@@ -109,15 +110,26 @@ OPTIMIZERS: dict[str, Callable[..., optim.Optimizer]] = {
 }
 
 
+def augmentation(height: int, width: int) -> tuple[Step, ...]:
+    """Our choice of the report's "random transforms": a mirror image half of the time; turned by up to 10 degrees,
+    shifted by up to 2 pixels each way, 0.9 to 1.1 times as large, on black."""
+    size = height, width, height, width
+    shift = -2.0, 2.0
+    return (
+        Step(FLIP_H, *size, p=0.5),
+        Step(AFFINE, *size, degrees=(-10.0, 10.0), shift_x=shift, shift_y=shift, scale=(0.9, 1.1), bilinear=True),
+    )
+
+
 class Training(train.Training):
-    """A network of the report in training; see `settings` for what chooses it."""
+    """A network of the report in training; see `settings` for what chooses it. Weights, dropout and augmentation draw
+    from the default generator, validation set and order from one of their own."""
 
     watched = "validation_accuracy"
 
     def __init__(self, settings: Mapping[str, Any], train_set: ImageDataset, test_set: ImageDataset) -> None:
         network, seed, batch, lr = (settings[k] for k in ("network", "seed", "batch", "lr"))
-        manual_seed(seed)  # of weights and dropout
-        generator = Generator().manual_seed(seed)  # of validation set and order
+        generator = Generator().manual_seed(seed)
         images, targets = train_set.data.unsqueeze(1), train_set.targets
         model = NETWORKS[network](images[0].numel(), len(train_set.classes))
         optimizer = OPTIMIZERS[settings["optimizer"]](model.parameters(), lr=lr)
@@ -126,9 +138,14 @@ class Training(train.Training):
         validation, self.rows = rows[:held_out], rows[held_out:]
         sums = {"loss": zeros((), dtype=float64), "hits": zeros((), dtype=int64)}
 
+        steps = augmentation(*images.shape[2:]) if settings["augment"] else ()
+
+        def batch_of(rows: Tensor) -> Tensor:
+            return augment(images, rows, default_generator.take_key(), steps) if steps else assemble(images, rows)
+
         @replay
         def step(rows: Tensor) -> None:
-            scores, y = model(assemble(images, rows)), targets.index_select(0, rows)
+            scores, y = model(batch_of(rows)), targets.index_select(0, rows)
             loss = F.nll_loss(scores, y)
             optimizer.zero_grad()
             loss.backward()
@@ -139,8 +156,8 @@ class Training(train.Training):
 
         scheduler = None
         if settings["schedule"] == "onecycle":
-            steps = settings["epochs"] * -(-len(self.rows) // batch)
-            scheduler = optim.lr_scheduler.OneCycleLR(optimizer, max_lr=lr, total_steps=steps)
+            total_steps = settings["epochs"] * -(-len(self.rows) // batch)
+            scheduler = optim.lr_scheduler.OneCycleLR(optimizer, max_lr=lr, total_steps=total_steps)
         super().__init__(model, optimizer, step, batch, self.rows, generator, scheduler, sums)
 
         def evaluator(images: Tensor, targets: Tensor, rows: Tensor | None = None) -> train.Evaluator:
@@ -172,8 +189,8 @@ class Training(train.Training):
         assert self.best is not None
         last_accuracy, last_loss = self.test()
         with self.best_model():
-            accuracy, loss = self.test()
-            predicted, _ = self.test.predict()
+            predicted, total = self.test.predict()
+        accuracy, loss = self.test.figures(predicted, total)
         found = {
             "best_epoch": self.best["epoch"],
             "test_accuracy": accuracy,

@@ -14,6 +14,7 @@ from typing import Any
 from .. import backends
 from ..config import get_num_threads
 from ..datasets import Digits, FashionMNIST, ImageDataset
+from ..ops.random import manual_seed
 from ..train import CheckpointError, Checkpoints, RunFolder
 from ..train.loop import STEPS
 from ..train.progress import progress
@@ -79,6 +80,7 @@ def carry_out(
     result = Result(run, settings, folder=folder.path)
 
     start = time.perf_counter()
+    manual_seed(seed)
     training = report.start(settings, train_set, test_set)
     if saved is not None:
         training.load_state(saved["training"])

@@ -37,7 +37,9 @@ RUNS = {
     for run in (
         Run("r3-ann", "ann", "adam", False, 30, 4.5, 88.43, 0.093, 0.473),
         Run("r3-ann-modified", "ann-modified", "adam", False, 30, 5, 89.94, 0.153, 0.296),
+        Run("r3-ann-modified-aug", "ann-modified", "adam", True, 60, 14, 87.05, 0.422, 0.375),
         Run("r3-cnn", "cnn", "adam", False, 30, 9, 91.79, 0.122, 0.225, " of a GPU"),
+        Run("r3-cnn-aug", "cnn", "adam", True, 60, 36, 90.14, 0.308, 0.265, " of a GPU"),
         # Adam was the best; the others "worse or slow to converge".
         Run("r3-opt-adam", "ann", "adam", False, 30),
         Run("r3-opt-rmsprop", "ann", "rmsprop", False, 30),
