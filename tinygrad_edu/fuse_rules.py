@@ -95,6 +95,16 @@ def _matmul_relu_grad(_: Found, matmul: Step, grad: Step) -> Step | None:
     return step("linear_grad_input_relu", out, inputs, scale=grad.spec.attrs.get("scale", 1.0))
 
 
+def _add_into(_: Found, add: Step, copy: Step) -> Step | None:
+    """x += y, a gradient's for one: recorded as a sum, and a copy of it into x."""
+    target, source = copy.operands
+    if target.layout is not add.operands[0].layout or not same(source, add.operands[0]):
+        return None
+    if any(o.buffer is target.buffer and not same(o, target) for o in add.operands[1:]):
+        return None
+    return Step(add.spec, [target, *add.operands[1:]])
+
+
 def _batch_norm(_: Found, moments: Step, norm: Step, dropout: Step | None = None) -> Step | None:
     """Statistics, normalisation and dropout, one channel at a time in L2."""
     out, x, m, weight, bias = norm.operands
@@ -139,6 +149,7 @@ RULES = [
     Rule(("dropout", "batch_norm_grad_sums", "batch_norm_grad_input"), _batch_norm_grad),
     Rule(("batch_norm_grad_sums", "batch_norm_grad_input", "relu_grad"), _batch_norm_grad),
     Rule(("batch_norm_grad_sums", "batch_norm_grad_input"), _batch_norm_grad),
+    Rule(("add", "copy_"), _add_into),
     Rule(("dropout", "relu_grad"), _dropout_relu_grad),
     Rule(("matmul", "relu_dropout_grad"), _matmul_relu_grad),
     Rule(("matmul", "relu_grad"), _matmul_relu_grad),
