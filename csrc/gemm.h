@@ -3,7 +3,8 @@
  * From the inside out: a tile (some rows times a few vectors of C, in registers while k runs), the packer (a panel of A
  * or B copied in the order in which the tile reads it), a block (the tiles that one unit of work computes).
  * Whatever the tile, block or thread, an element of C is one chain of multiply-adds over ascending k: such choices
- * change the speed, never a bit. Only gemm_dot, for a vector times a matrix, sums in lanes; the shape alone chooses it.
+ * change the speed, never a bit. Only gemm_dot, for a vector times a matrix, sums in lanes, and matmul.c cuts very long
+ * sums; the shape alone chooses both.
  * Left out on purpose: alpha and beta. Read next: matmul.c; bench/gemm_ladder.c shows what each part is worth. */
 #ifndef TG_GEMM_H
 #define TG_GEMM_H
@@ -209,6 +210,7 @@ enum { GEMM_IN_PLACE, GEMM_OWN, GEMM_SHARED }; /* an operand's panels: not packe
 typedef struct {
     int64_t m, n, k;                 /* C[m, n] = A[m, k] B[k, n] */
     int64_t ars, acs, brs, bcs, crs; /* strides of rows and columns in elements; C's columns are adjacent */
+    int64_t whole;                   /* it is one block, whatever its size */
     int64_t way;                     /* but for tiles, nothing below is used but the blocks */
     int64_t pack_a, pack_b;
     int64_t height, depth;      /* rows of A in a panel, and of k: even shares, not full panels and a rest */
@@ -234,7 +236,7 @@ GEMM_INLINE int64_t gemm_share(int64_t size, int64_t most) {
 /* The product's multiply-adds; more where it has so few rows, or so little of k, that memory is what bounds it. */
 GEMM_INLINE int64_t gemm_work(const gemm *g) { return TG_MAX(g->m, 2) * TG_MAX(g->n, 2) * TG_MAX(g->k, 8); }
 
-/* Decide everything that is not given: the fields up to crs are set, the others zero. Depends on the shape only. */
+/* Decide everything that is not given: the fields up to whole are set, the others zero. Depends on the shape only. */
 static inline void gemm_plan(gemm *g) {
     if (g->m == 0 || g->n == 0) return; /* no blocks */
     g->height = gemm_share(g->m, GEMM_ROWS);
@@ -242,8 +244,8 @@ static inline void gemm_plan(gemm *g) {
     int64_t rows = gemm_pieces(g->m, g->height), cols = gemm_pieces(g->n, GEMM_COLS);
 
     /* Cut columns first, since that repeats no work of packing B; but no block is taller than GEMM_M. */
-    int64_t units = TG_MIN(TG_MAX(gemm_work(g) / GEMM_UNIT, 1), GEMM_UNITS);
-    int64_t row_blocks = gemm_pieces(rows, GEMM_M / g->height);
+    int64_t units = g->whole ? 1 : TG_MIN(TG_MAX(gemm_work(g) / GEMM_UNIT, 1), GEMM_UNITS);
+    int64_t row_blocks = g->whole ? 1 : gemm_pieces(rows, GEMM_M / g->height);
     int64_t col_blocks = TG_MIN(gemm_pieces(units, row_blocks), cols);
     row_blocks = TG_MIN(TG_MAX(units / col_blocks, row_blocks), rows);
     g->mb = gemm_pieces(rows, row_blocks) * g->height;
@@ -288,24 +290,40 @@ static inline void gemm_panel(const gemm *g, int64_t panel, const real *a, const
     }
 }
 
+/* One row from column j0 on. With a stride of 1, a constant here, the loops become vectors without branches, which
+ * random masks would make mispredict: 12544x256 took 15 ms, of which the product is 4. */
+GEMM_INLINE void gemm_finish_row(const gemm_end *end, real *restrict c, int64_t j0, int64_t cols, int64_t bias_cs,
+                                 const real *restrict mask, int64_t mask_cs) {
+    const real *restrict bias = end->bias ? end->bias + j0 * bias_cs : NULL;
+    if (bias)
+        for (int64_t j = 0; j < cols; j++) c[j] += bias[j * bias_cs];
+    if (end->relu)
+        for (int64_t j = 0; j < cols; j++) c[j] = c[j] <= 0 ? 0 : c[j]; /* a NaN stays */
+    if (mask) {
+        const real scale = end->scale;
+        for (int64_t j = 0; j < cols; j++) {
+            real scaled = c[j] * scale;
+            c[j] = mask[j * mask_cs] <= 0 ? 0 : scaled;
+        }
+    }
+}
+
+/* The piece of C at c, which has rows i0.. and columns j0.. */
 static inline void gemm_finish(const gemm_end *end, real *c, int64_t crs, int64_t i0, int64_t rows, int64_t j0,
                                int64_t cols) {
-    c += i0 * crs + j0;
-    for (int64_t i = 0; i < rows; i++, c += crs) {
-        if (end->bias)
-            for (int64_t j = 0; j < cols; j++) c[j] += end->bias[(j0 + j) * end->bias_cs];
-        if (end->relu)
-            for (int64_t j = 0; j < cols; j++) c[j] = c[j] <= 0 ? 0 : c[j]; /* a NaN stays */
-        if (end->mask) {
-            const real *y = end->mask + (i0 + i) * end->mask_rs + j0 * end->mask_cs;
-            for (int64_t j = 0; j < cols; j++) c[j] = y[j * end->mask_cs] <= 0 ? 0 : c[j] * end->scale;
-        }
+    int plain = (!end->bias || end->bias_cs == 1) && (!end->mask || end->mask_cs == 1);
+    for (int64_t i = i0; i < i0 + rows; i++, c += crs) {
+        const real *mask = end->mask ? end->mask + i * end->mask_rs + j0 * end->mask_cs : NULL;
+        if (plain)
+            gemm_finish_row(end, c, j0, cols, 1, mask, 1);
+        else
+            gemm_finish_row(end, c, j0, cols, end->bias_cs, mask, end->mask_cs);
     }
 }
 
 /* C's block at `to`, rows i0.. and columns j0.. of it, by tiles; a and b are where the block's operands begin. */
 static inline void gemm_block_tiles(const gemm *g, int64_t i0, int64_t rows, int64_t j0, int64_t cols, const real *a,
-                                    const real *b, real *to, const real *aux, real *own) {
+                                    const real *b, real *to, const gemm_end *end, const real *aux, real *own) {
     real *edge = own, *own_b = edge + GEMM_ROWS * GEMM_COLS, *own_a = own_b + g->depth * GEMM_COLS;
     int64_t k0 = 0;
     do { /* once for an empty k, too: C is zero then */
@@ -336,12 +354,14 @@ static inline void gemm_block_tiles(const gemm *g, int64_t i0, int64_t rows, int
                 real *ct = to + i * g->crs + j;
                 if (w == full) {
                     tile(kc, at, ars, acs, bp, brs, ct, g->crs, k0 > 0);
-                    continue;
+                } else {
+                    if (k0 > 0)
+                        for (int64_t p = 0; p < r; p++)
+                            memcpy(edge + p * full, ct + p * g->crs, (size_t)w * sizeof(real));
+                    tile(kc, at, ars, acs, bp, brs, edge, full, k0 > 0);
+                    for (int64_t p = 0; p < r; p++) memcpy(ct + p * g->crs, edge + p * full, (size_t)w * sizeof(real));
                 }
-                if (k0 > 0)
-                    for (int64_t p = 0; p < r; p++) memcpy(edge + p * full, ct + p * g->crs, (size_t)w * sizeof(real));
-                tile(kc, at, ars, acs, bp, brs, edge, full, k0 > 0);
-                for (int64_t p = 0; p < r; p++) memcpy(ct + p * g->crs, edge + p * full, (size_t)w * sizeof(real));
+                if (end && k0 + kc == g->k) gemm_finish(end, ct, g->crs, i0 + i, r, j0 + j, w); /* while in L1 */
             }
         }
         k0 += g->depth;
@@ -356,15 +376,17 @@ static inline void gemm_block(const gemm *g, int64_t block, const real *a, const
     a += i0 * g->ars;
     b += j0 * g->bcs;
     real *to = c + i0 * g->crs + j0;
+    if (g->way == GEMM_TILES) {
+        gemm_block_tiles(g, i0, rows, j0, cols, a, b, to, end, aux, own);
+        return;
+    }
     if (g->way == GEMM_AXPY)
         gemm_axpy(cols, g->k, a, g->acs, b, g->brs, to);
     else if (g->way == GEMM_DOT && g->n == 1)
         gemm_dot(rows, g->k, a, g->ars, b, to);
-    else if (g->way == GEMM_DOT)
-        gemm_dot(cols, g->k, b, g->bcs, a, to);
     else
-        gemm_block_tiles(g, i0, rows, j0, cols, a, b, to, aux, own);
-    if (end) gemm_finish(end, c, g->crs, i0, rows, j0, cols);
+        gemm_dot(cols, g->k, b, g->bcs, a, to);
+    if (end) gemm_finish(end, to, g->crs, i0, rows, j0, cols);
 }
 
 #endif

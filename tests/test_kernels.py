@@ -89,6 +89,22 @@ def test_bits_do_not_depend_on_the_number_of_threads(shape):
     assert seen[0] == seen[1] == seen[2]
 
 
+@pytest.mark.parametrize("m, n, k", [(20, 35, 4400), (3, 17, 8192), (700, 5, 6272), (20, 35, 4099)])
+def test_long_sums_are_cut_alike_for_any_number_of_threads(m, n, k):
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((k, m)).astype(np.float32), rng.standard_normal((k, n)).astype(np.float32)
+    before, results = tg.get_num_threads(), []
+    try:
+        for threads in (1, 2, 3):
+            tg.set_num_threads(threads)
+            results.append((tg.tensor(a).T @ tg.tensor(b)).numpy())
+    finally:
+        tg.set_num_threads(before)
+    assert all(np.array_equal(results[0], r) for r in results)
+    exact = a.T.astype(np.float64) @ b
+    assert np.abs(results[0] - exact).max() < 2e-6 * np.sqrt(k) * np.abs(exact).std()
+
+
 @pytest.mark.parametrize("n", [1000, 100_000, 1_000_000])
 def test_sums_are_as_accurate_as_pairwise_ones(n):
     x = np.random.default_rng(0).random(n, np.float32)
