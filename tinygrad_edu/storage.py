@@ -164,6 +164,12 @@ def allocate(nbytes: int) -> Storage:
     return Storage(address, nbytes, None)
 
 
+def trim() -> None:
+    """Give memory that is kept to be handed out again back to the system."""
+    if lib is not None:
+        lib.tg_memory_trim()
+
+
 def adopt(array: np.ndarray[Any, Any]) -> Storage:
     """A Storage over a NumPy array's own memory, kept alive by it."""
     layout = layout_of_array(array)
