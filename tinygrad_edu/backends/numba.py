@@ -40,6 +40,10 @@ def prepare(spec: Spec) -> Callable[..., None] | None:
         return _product(spec)
     if name in REDUCTIONS:
         return _reduction(spec)
+    from . import numba_images
+
+    if name in numba_images.LAUNCHERS:
+        return numba_images.prepare(spec)
     return _elementwise(spec)
 
 

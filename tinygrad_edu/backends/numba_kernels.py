@@ -15,7 +15,8 @@ Array = np.ndarray[Any, Any]
 ROWS = 4  # rows of the output computed together: each loaded element of b is used four times
 
 
-def _jit(function: Any, **options: Any) -> Any:
+def jit(function: Any, **options: Any) -> Any:
+    """The function, compiled when it is first called, and kept on disk where a folder for that can be written."""
     try:
         return numba.njit(cache=True, nogil=True, **options)(function)
     except RuntimeError:  # no folder for the cache
@@ -51,10 +52,10 @@ def _matmul_loops(out: Any, a: Any, b: Any) -> None:
         out[first : first + rows] = sums[:rows]
 
 
-_matmul = _jit(_matmul_loops, parallel=True)
+_matmul = jit(_matmul_loops, parallel=True)
 
 
-@_jit
+@jit
 def sum(out: Any, x: Any) -> None:
     """out (o, i) = the sum of x (o, n, i) over n."""
     for o in range(x.shape[0]):
@@ -72,7 +73,7 @@ def sum(out: Any, x: Any) -> None:
                 out[o, i] = sums[i]
 
 
-@_jit
+@jit
 def mean(out: Any, x: Any) -> None:
     """out (o, i) = the mean of x (o, n, i) over n."""
     for o in range(x.shape[0]):
@@ -84,7 +85,7 @@ def mean(out: Any, x: Any) -> None:
             out[o, i] = sums[i] / x.shape[1]
 
 
-@_jit
+@jit
 def prod(out: Any, x: Any) -> None:
     """out (o, i) = the product of x (o, n, i) over n."""
     for o in range(x.shape[0]):
@@ -95,7 +96,7 @@ def prod(out: Any, x: Any) -> None:
             out[o, i] = total
 
 
-@_jit
+@jit
 def amax(out: Any, x: Any) -> None:
     """out (o, i) = the largest of x (o, n, i) over n; NaN wins."""
     for o in range(x.shape[0]):
@@ -107,7 +108,7 @@ def amax(out: Any, x: Any) -> None:
             out[o, i] = best
 
 
-@_jit
+@jit
 def amin(out: Any, x: Any) -> None:
     """out (o, i) = the smallest of x (o, n, i) over n; NaN wins."""
     for o in range(x.shape[0]):
