@@ -74,7 +74,7 @@ static int augment_prepare(tg_node *node) {
         size *= images->shape[d];
     }
     if (out->shape[0] * out->shape[1] * out->shape[2] * out->shape[3] == 0) return 0;
-    int64_t room = channels * node->ints[1] * node->ints[2], each = TG_MAX(UNIT_BYTES / 4 / room, 1);
+    int64_t room = channels * node->ints[1] * node->ints[2], each = TG_MAX(UNIT_BYTES / 8 / room, 1);
     room = (room + SLACK + 63) / 64 * 64;
     node->plan[0] = each, node->plan[1] = room;
     node->phases = 1;

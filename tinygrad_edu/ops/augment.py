@@ -236,7 +236,7 @@ def augment(
     Raises what assemble raises, and ValueError for no steps, more than MOST_STEPS, or steps whose sizes don't follow.
     """
     steps = tuple(steps)
-    if images.ndim != 4 or not 1 <= images.shape[1] <= CHANNELS:
+    if images.ndim != 4 or 0 in images.shape[1:] or images.shape[1] > CHANNELS:
         raise RuntimeError(f"augment: expected images (n, 1 to {CHANNELS} channels, H, W), got {images.shape}")
     if key.layout.dtype is not int64 or key.shape != (2,):
         raise TypeError(f"augment: a key is int64 (2,), got {key.dtype} of shape {key.shape}")
