@@ -63,7 +63,6 @@ class Interop:
         node: Node | None
         needs_grad: bool
         _grad: Tensor | None
-        check_dim: Callable[[int, str], int]
         detach: Callable[[], Tensor]
         _set: Callable[[Storage, Layout, int], None]
 
@@ -73,6 +72,15 @@ class Interop:
     is_cuda = property(lambda self: False)
     itemsize = property(lambda self: self.layout.dtype.itemsize)
     nbytes = property(lambda self: self.layout.nbytes)
+
+    def check_dim(self, dim: int, name: str) -> int:
+        """dim as a number from 0 on. Raises IndexError, naming the op, when out of range (a 0-d tensor has 0, -1)."""
+        n = max(self.layout.ndim, 1)
+        if not -n <= dim < n:
+            raise IndexError(
+                f"{name}: dimension {dim} is out of range for shape {self.layout.shape}; expected {-n} to {n - 1}"
+            )
+        return dim % n
 
     def size(self, dim: int | None = None) -> Any:
         """The shape, or the size of one dimension. Raises IndexError for a dimension that is not there."""

@@ -6,12 +6,12 @@ has no node; what an op computed has the node that made it. Read next: op.py, ho
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import storage as memory
 from .dtypes import get_default_dtype
+from .hooks import Hook, Hooked
 from .interop import Interop, Size
 from .modes import modes
 from .storage import Layout, Storage
@@ -22,46 +22,8 @@ if TYPE_CHECKING:
 else:
     TensorMethods = object
 
-Hook = Callable[["Tensor"], "Tensor | None"]
 
-
-class RemovableHandle:
-    """What registering a hook returns: remove() takes the hook off again; as a context manager, at the end."""
-
-    def __init__(self, hooks: list[Any] | dict[Any, Any], hook: Any) -> None:
-        self.hooks, self.hook = hooks, hook
-
-    def remove(self) -> None:
-        if self.hook in self.hooks:
-            if isinstance(self.hooks, dict):
-                del self.hooks[self.hook]
-            else:
-                self.hooks.remove(self.hook)
-
-    def __enter__(self) -> RemovableHandle:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.remove()
-
-
-class _Keeper:
-    """The hook behind retain_grad: always the last, so that it keeps what the others made of the gradient."""
-
-    def __init__(self, tensor: Tensor) -> None:
-        self.tensor = weakref.ref(tensor)
-
-    def __call__(self, g: Tensor) -> None:
-        tensor = self.tensor()
-        if tensor is not None:
-            tensor._grad = g.clone() if tensor._grad is None else tensor._grad + g
-
-
-def _ends_in_keeper(hooks: list[Hook]) -> bool:
-    return bool(hooks) and isinstance(hooks[-1], _Keeper)
-
-
-class Tensor(Interop, TensorMethods):
+class Tensor(Interop, Hooked, TensorMethods):
     """An array of one dtype that remembers how it was computed.
 
     `tg.tensor(data)` makes one; `Tensor(data)` is the legacy form, always of the default float dtype.
@@ -118,15 +80,6 @@ class Tensor(Interop, TensorMethods):
     ndim = property(lambda self: self.layout.ndim)
 
     _version = property(lambda self: self.storage.version)
-
-    def check_dim(self, dim: int, name: str) -> int:
-        """dim as a number from 0 on. Raises IndexError, naming the op, when out of range (a 0-d tensor has 0, -1)."""
-        n = max(self.layout.ndim, 1)
-        if not -n <= dim < n:
-            raise IndexError(
-                f"{name}: dimension {dim} is out of range for shape {self.layout.shape}; expected {-n} to {n - 1}"
-            )
-        return dim % n
 
     # Its place in the graph
 
@@ -201,27 +154,6 @@ class Tensor(Interop, TensorMethods):
         from .autograd import backward
 
         backward(self, None if gradient is None else [gradient], retain_graph, create_graph, inputs)
-
-    def register_hook(self, hook: Hook) -> RemovableHandle:
-        """Call hook(gradient) when the gradient of this tensor is known; what it returns replaces the gradient."""
-        if not self.needs_grad:
-            raise RuntimeError("register_hook: this tensor does not require grad, so it will get no gradient")
-        hooks = self._hooks()
-        hooks.insert(len(hooks) - _ends_in_keeper(hooks), hook)
-        return RemovableHandle(hooks, hook)
-
-    def retain_grad(self) -> None:
-        """Keep .grad though this is no leaf."""
-        if not self.needs_grad:
-            raise RuntimeError("retain_grad: this tensor does not require grad")
-        if self.node is not None and not _ends_in_keeper(self._hooks()):
-            self._hooks().append(_Keeper(self))
-
-    def _hooks(self) -> list[Hook]:
-        owner = self.node or self
-        if owner.hooks is None:
-            owner.hooks = []
-        return owner.hooks
 
     __hash__ = object.__hash__
 

@@ -11,9 +11,10 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..hooks import RemovableHandle
 from ..modes import modes
 from ..ops.join import cat
-from ..tensor import RemovableHandle, Tensor
+from ..tensor import Tensor
 
 if TYPE_CHECKING:
     from .module import Module

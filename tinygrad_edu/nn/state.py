@@ -10,9 +10,10 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..hooks import RemovableHandle
 from ..modes import no_grad
 from ..ops.common import as_tensor
-from ..tensor import RemovableHandle, Tensor
+from ..tensor import Tensor
 from .hooks import register
 from .parameter import Parameter
 

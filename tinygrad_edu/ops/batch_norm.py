@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from ..op import Op, Spec, UpdateOp, op, update
+from ..op import Op, Spec, op
+from ..op_kinds import UpdateOp, update
 from ..storage import Layout
 from ..tensor import Tensor
 from .activation import relu_grad

@@ -17,7 +17,8 @@ import numpy as np
 from .. import storage as memory
 from ..dtypes import bool_, int64, uint8
 from ..modes import modes
-from ..op import Op, Spec, update
+from ..op import Op, Spec
+from ..op_kinds import update
 from ..storage import Layout, layout_of
 from ..tensor import Tensor
 from .common import as_tensor, broadcast_shapes, constant, normal_dim

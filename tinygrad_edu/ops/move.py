@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import dtype
-from ..op import Op, Spec, UpdateOp, ViewOp
+from ..op import Op, Spec
+from ..op_kinds import UpdateOp, ViewOp
 from ..storage import Layout, contiguous_strides
 from ..tensor import Tensor
 from .common import broadcast_shapes, same_shape

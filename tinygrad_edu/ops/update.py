@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import float64
-from ..op import Spec, update
+from ..op import Spec
+from ..op_kinds import update
 from ..storage import Layout
 
 

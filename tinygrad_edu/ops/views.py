@@ -12,7 +12,8 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
-from ..op import Spec, ViewOp
+from ..op import Spec
+from ..op_kinds import ViewOp
 from ..tensor import Tensor
 from .common import normal_dim
 from .move import Ints, contiguous, copy_op, expand_op, permute_op, slice_op, view_op, view_strides

@@ -15,13 +15,14 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any
 
 from ..dtypes import dtype, float32, float64, get_default_dtype
+from ..hooks import RemovableHandle
 from ..modes import enable_grad, modes, no_grad
 from ..nn.hooks import register
 from ..nn.module import zero_grads
-from ..op import UpdateOp
+from ..op_kinds import UpdateOp
 from ..ops.common import as_tensor
 from ..ops.create import zeros, zeros_like
-from ..tensor import RemovableHandle, Tensor
+from ..tensor import Tensor
 
 Group = dict[str, Any]
 StepHook = Callable[..., Any]
