@@ -99,7 +99,7 @@ def _fill_loops(columns: Any, x: Any, planes: int, sizes: Any, stride: Any, padd
                 if stride[0] == 1 and stride[1] == 1 and q == w:
                     shift = (r * dilation[0] - padding[0]) * w + start
                     first = max(top * w, -shift)
-                    past = min(bottom * w, h * w - shift)
+                    past = max(min(bottom * w, h * w - shift), first)
                     _copy(columns, to + first, x, plane * h * w + first + shift, 1, past - first)
                     _zero_edges(columns, to, q, top, bottom, left, right)
                     continue
@@ -113,8 +113,10 @@ def _fill_loops(columns: Any, x: Any, planes: int, sizes: Any, stride: Any, padd
                     _copy(columns, at + left, x, row + left * stride[1] + start, stride[1], right - left)
 
 
-def _fold_loops(out: Any, columns: Any, planes: int, sizes: Any, stride: Any, padding: Any, dilation: Any) -> None:
-    """out (planes, H, W) = the sum of columns (planes, R, S, P, Q), each element at its place."""
+def _fold_loops(
+    out: Any, columns: Any, scratch: bool, planes: int, sizes: Any, stride: Any, padding: Any, dilation: Any
+) -> None:
+    """out (planes, H, W) = the sum of columns (planes, R, S, P, Q), each at its place; scratch: they may be changed."""
     h, w, kernel_r, kernel_s, p, q = sizes
     one = columns.dtype.type(1)
     for plane in numba.prange(planes):
@@ -124,10 +126,10 @@ def _fold_loops(out: Any, columns: Any, planes: int, sizes: Any, stride: Any, pa
             for s in range(kernel_s):
                 start = s * dilation[1] - padding[1]
                 left, right = _inside(q, w, stride[1], start)
-                if stride[0] == 1 and stride[1] == 1 and q == w:
+                if scratch and stride[0] == 1 and stride[1] == 1 and q == w:
                     shift = (r * dilation[0] - padding[0]) * w + start
                     first = max(top * w, -shift)
-                    past = min(bottom * w, h * w - shift)
+                    past = max(min(bottom * w, h * w - shift), first)
                     source = ((plane * kernel_r + r) * kernel_s + s) * p * q
                     _zero_edges(columns, source, q, top, bottom, left, right)
                     _add(out, plane * h * w + first + shift, 1, columns, source + first, 1, past - first, one)
@@ -207,7 +209,7 @@ def conv2d_grad_input(spec: Spec) -> Launch:
             product = np.multiply if of.groups == len(w) else np.matmul  # by one column, BLAS is slow
             product(of.rows(w).swapaxes(1, 2), of.matrices(g[some]), out=columns)
             if not of.pointwise:
-                _fold(dx[some].reshape(-1), columns.reshape(-1), pictures * of.channels, of.sizes, *of.window)
+                _fold(dx[some].reshape(-1), columns.reshape(-1), True, pictures * of.channels, of.sizes, *of.window)
 
     return launch
 
@@ -244,7 +246,7 @@ def unfold(spec: Spec) -> Launch:
 def fold(spec: Spec) -> Launch:
     """out = columns added up."""
     planes = _planes(spec, spec.layout)
-    return lambda out, columns: _fold(out.array().reshape(-1), columns.array().reshape(-1), *planes)
+    return lambda out, columns: _fold(out.array().reshape(-1), columns.array().reshape(-1), False, *planes)
 
 
 LAUNCHERS = {f.__name__: f for f in (conv2d, conv2d_grad_input, conv2d_grad_weight, unfold, fold)}
