@@ -1,7 +1,7 @@
 /* avg_pool.c: the mean of every window, and the gradient of that.
  *
- * The formulas are those of ops/pool.py: the rows of a row of windows are added up, then the columns of each. Windows
- * of 2 x 2 without overlap have loops of their own: they are nearly all that networks use. Read next: pool.h. */
+ * The formulas are those of ops/pool.py. Windows of 2 x 2 without overlap have loops of their own: they are nearly all
+ * that networks use. Read next: pool.h. */
 #include "pool.h"
 
 static ALWAYS_INLINE void mean_of_4(const real *a, const real *b, real divisor, real *restrict y, int n) {
@@ -42,34 +42,68 @@ static int means_prepare(tg_node *node, int large, int small, int ints) {
         read_window(node, ints, 0);
         g->padded = node->ints[ints + 7], g->divisor = node->ints[ints + 8];
     } else {
-        g->kernel[0] = g->kernel[1] = g->whole = g->divisor = 0;
+        g->kernel[0] = g->kernel[1] = g->whole = g->framed = g->divisor = 0;
     }
-    node->own_bytes = g->whole ? 0 : g->q * (int64_t)sizeof(span) + g->w * (int64_t)sizeof(real);
+    int64_t row = g->kernel[0] && large ? sheet_bytes(g) : g->w * (int64_t)sizeof(real);
+    node->own_bytes = g->q * (int64_t)sizeof(span) + row;
     return 0;
 }
 
 /* args y, x; ints: kernel, stride, padding (two each), ceil_mode, count_include_pad, divisor */
 static int avg_pool2d_prepare(tg_node *node) { return means_prepare(node, 1, 0, 0); }
-/* args y, x; ints: p, q, which the output's shape says too */
+
+/* The sums of n windows beside each other, the first of which begins at x. */
+static ALWAYS_INLINE void sums_of_windows(const plan *g, const sheet *sheet, const real *x, real *restrict y, int n) {
+    real sum[WIDE] = {0};
+    for (int64_t r = 0; r < g->kernel[0]; r++)
+        for (int64_t s = 0; s < g->kernel[1]; s++) {
+            const real *from = x + r * sheet->width + sheet->taps[s];
+            _Pragma("omp simd") for (int l = 0; l < n; l++) sum[l] += from[l];
+        }
+    for (int l = 0; l < n; l++) y[l] = sum[l];
+}
+
+static void avg_pool2d_run(const tg_node *node, int phase, int64_t lo, int64_t hi, char *own) {
+    (void)phase;
+    const plan g_ = *(const plan *)node->plan, *g = &g_;
+    const real of_4 = (real)(g->divisor ? g->divisor : 4);
+    span *columns = (span *)own;
+    sheet s = {0};
+    for (int64_t q = 0; q < g->q; q++) columns[q] = span_of(g, 1, q);
+    if (!g->whole) s = sheet_of(g, (char *)(columns + g->q), 0);
+    EACH_PLANE(g, lo, hi) {
+        const real *x = plane_of(node, 1, plane, g->h * g->w);
+        real *y = plane_of(node, 0, plane, g->p * g->q);
+        if (!g->whole) x = on_sheet(g, &s, x);
+        for (int64_t p = 0; p < g->p; p++, y += g->q) {
+            const real *a = x + p * g->stride[0] * (g->whole ? g->w : s.width), *b = a + g->w;
+#define STEP_OF_4(j, n) mean_of_4(a + 2 * (j), b + 2 * (j), of_4, y + (j), n)
+#define STEP(j, n) sums_of_windows(g, &s, a + (j), y + (j), n)
+            if (g->whole) {
+                BLOCKS(g->q, STEP_OF_4);
+                continue;
+            }
+            BLOCKS(g->q, STEP);
+#undef STEP
+            span rows = span_of(g, 0, p);
+            for (int64_t q = 0; q < g->q; q++) y[q] /= divisor_of(g, &rows, &columns[q]);
+        }
+    }
+}
+
+/* args y, x; ints: p, q, which the output's shape says too. Rows are added up, then the columns of each window. */
 static int adaptive_avg_pool2d_prepare(tg_node *node) { return means_prepare(node, 1, 0, -1); }
 
-static void means_run(const tg_node *node, int phase, int64_t lo, int64_t hi, char *own) {
+static void adaptive_avg_pool2d_run(const tg_node *node, int phase, int64_t lo, int64_t hi, char *own) {
     (void)phase;
     const plan g_ = *(const plan *)node->plan, *g = &g_;
     span *columns = (span *)own;
     real *sums = (real *)(columns + g->q);
-    for (int64_t q = 0; q < g->q && !g->whole; q++) columns[q] = span_of(g, 1, q);
+    for (int64_t q = 0; q < g->q; q++) columns[q] = span_of(g, 1, q);
     EACH_PLANE(g, lo, hi) {
         const real *x = plane_of(node, 1, plane, g->h * g->w);
         real *y = plane_of(node, 0, plane, g->p * g->q);
         for (int64_t p = 0; p < g->p; p++, y += g->q) {
-            if (g->whole) {
-                const real *a = x + 2 * p * g->w, *b = a + g->w, divisor = (real)(g->divisor ? g->divisor : 4);
-#define STEP(j, n) mean_of_4(a + 2 * (j), b + 2 * (j), divisor, y + (j), n)
-                BLOCKS(g->q, STEP);
-#undef STEP
-                continue;
-            }
             span rows = span_of(g, 0, p);
             memset(sums, 0, (size_t)g->w * sizeof(real));
             for (int64_t row = rows.begin; row < rows.end; row++)
@@ -124,9 +158,9 @@ static void means_grad_run(const tg_node *node, int phase, int64_t lo, int64_t h
 }
 
 TG_TABLE(avg_pool) = {
-    {"avg_pool2d", avg_pool2d_prepare, means_run},
+    {"avg_pool2d", avg_pool2d_prepare, avg_pool2d_run},
     {"avg_pool2d_grad", avg_pool2d_grad_prepare, means_grad_run},
-    {"adaptive_avg_pool2d", adaptive_avg_pool2d_prepare, means_run},
+    {"adaptive_avg_pool2d", adaptive_avg_pool2d_prepare, adaptive_avg_pool2d_run},
     {"adaptive_avg_pool2d_grad", adaptive_avg_pool2d_grad_prepare, means_grad_run},
     {0},
 };
