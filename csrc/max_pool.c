@@ -218,7 +218,7 @@ static void max_pool2d_pick_run(const tg_node *node, int phase, int64_t lo, int6
     const plan g_ = *(const plan *)node->plan, *g = &g_;
     int64_t offset[PLACES];
     int count = places_in_frame(g, offset);
-    memset(own, 0, (size_t)frame_bytes(g));
+    if (g->framed) memset(own, 0, (size_t)frame_bytes(g));
     EACH_PLANE(g, lo, hi) {
         const real *x = plane_of(node, 1, plane, g->h * g->w);
         for (int64_t row = 0; row < g->h && g->framed; row++)
