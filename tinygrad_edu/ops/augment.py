@@ -21,9 +21,9 @@ from ..storage import Layout
 from ..tensor import Tensor
 from .batch import Assemble, batch_shape, factors, numbers
 from .create import tensor
-from .gather import bounded, check_positions
 from .move import Array
 from .philox import LANES, groups, sin_cos_of_quarter
+from .rows import bounded, check_positions
 
 FLIP_H, FLIP_V, WINDOW, AFFINE = range(4)
 MODES = ("constant", "edge", "reflect", "symmetric")
@@ -171,6 +171,13 @@ def _coordinates(m: Sequence[float], n: int, height: int, width: int) -> Array:
     return rows[:, None] + columns
 
 
+def numbers_of(key: Array, images: int, steps: int) -> list[list[list[float]]]:
+    """The random numbers of each image and step, NUMBERS in [0, 1): image k has group k of the key's stream, step s its
+    lanes 2 s and 2 s + 1, of which the words come in order."""
+    words = groups(key, images).astype(np.float64) * 2.0**-32
+    return [[w[:, 2 * s : 2 * s + 2].T.reshape(-1).tolist() for s in range(steps)] for w in words]
+
+
 def _shape(
     images: Layout, indices: Layout, key: Layout, program: Layout, *, size: tuple[int, int], **attrs: Any
 ) -> tuple[int, ...]:
@@ -204,10 +211,10 @@ def _augment(
     steps = [Step.of_row(row) for row in program]
     ab = np.array(factors(scale=scale, mean=mean, std=std))
     a, b = ab.T.reshape(2, -1, 1, 1)
-    words = groups(key, len(indices)).astype(np.float64) * 2.0**-32
+    drawn = numbers_of(key, len(indices), len(steps))
     for k, image in enumerate(images[bounded(indices, len(images))]):
-        for s, step in enumerate(steps):
-            image = step.apply(image, words[k][:, 2 * s : 2 * s + 2].T.reshape(-1).tolist())
+        for step, u in zip(steps, drawn[k], strict=True):
+            image = step.apply(image, u)
         out[k] = image * a + b
 
 

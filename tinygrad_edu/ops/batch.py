@@ -15,8 +15,8 @@ from ..dtypes import dtype, float32, int64, uint8
 from ..op import Op, Spec
 from ..storage import Layout
 from ..tensor import Tensor
-from .gather import bounded, check_positions
 from .move import Array
+from .rows import bounded, check_positions
 
 
 def batch_shape(

@@ -25,21 +25,20 @@ from ..storage import Layout
 from ..tensor import Tensor
 from .common import broadcast_shapes, constant
 from .compare import where
-from .gather import (
+from .gather import converted, nonzero
+from .inplace import change
+from .move import Ints, copy_op, permute_op, place_op, slice_op, write
+from .rows import (
     add_rows,
     check_positions,
-    converted,
     flat_index,
     index_add_,
     index_copy_,
     index_copy_op,
     index_select_op,
     joined,
-    nonzero,
     positions,
 )
-from .inplace import change
-from .move import Ints, copy_op, permute_op, place_op, slice_op, write
 from .views import expand, reshape
 
 PLAIN = (int, type(None))

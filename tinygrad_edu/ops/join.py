@@ -20,8 +20,9 @@ from ..op import Op
 from ..storage import Layout
 from ..tensor import Tensor
 from .common import broadcast_shapes, normal_dim, normal_dims, same_shape
-from .gather import converted, pick_rows, positions
+from .gather import converted
 from .move import Array, Ints, cast_op, copy_op, place_op
+from .rows import pick_rows, positions
 from .views import expand, narrow, reshape, select, shape_of, unsqueeze
 
 # The ops
