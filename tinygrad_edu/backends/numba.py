@@ -40,10 +40,12 @@ def prepare(spec: Spec) -> Callable[..., None] | None:
         return _product(spec)
     if name in REDUCTIONS:
         return _reduction(spec)
-    from . import numba_images
+    from . import numba_images, numba_planes
 
     if name in numba_images.LAUNCHERS:
         return numba_images.prepare(spec)
+    if name in numba_planes.LAUNCHERS:
+        return numba_planes.prepare(spec)
     return _elementwise(spec)
 
 
