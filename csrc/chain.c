@@ -15,7 +15,7 @@
 #define BLOCK 1024
 #define LARGEST 16384 /* a block must hold whole rows where an operand repeats along them: up to so many elements */
 #define UNIT 16384    /* elements in a unit */
-#define GROUP 128     /* random kernels make so many elements at once: a block begins where one of these does */
+#define GROUP 128     /* where there are random numbers: they are made so many at a time, so blocks are multiples */
 
 /* A block, then the last one, which is shorter: for each, all parts with their arguments lie one after another. */
 typedef struct {
@@ -41,12 +41,17 @@ static int64_t least_common(int64_t a, int64_t b) {
     return a / x * b;
 }
 
-/* Whether part p can go block by block; then the loops over it and its inputs, and how many elements its rows have. */
+/* The loops over a part and its inputs, and how many elements its rows have; 0 where it can't go block by block, or had
+ * better not: an input that lies across memory is turned as a whole by its own kernel. */
 static int64_t row_of(const tg_node *part, int along, loops *l) {
     int inputs = TG_MIN(along, part->n_args) - 1;
     if (inputs < 0 || inputs > MAX_ARRAYS || !is_contiguous(&part->args[0])) return 0;
     collapse(l, &part->args[0], &part->args[1], inputs);
-    int64_t row = 1;
+    int64_t row = 1, last = l->dims - 1;
+    for (int i = 0; i < inputs && last > 0; i++) {
+        int64_t stride = l->stride[i][last];
+        if (stride != 0 && stride != item_size(&part->args[i + 1])) return 0;
+    }
     for (int64_t d = 1; d < l->dims; d++) row *= l->shape[d];
     return row;
 }
@@ -103,12 +108,12 @@ static void chain_run(const tg_node *node, int phase, int64_t lo, int64_t hi, ch
 tg_node *tg_chain_new(int n_args, int outputs, int n_parts, tg_node *const *parts, const int32_t *along,
                       const int32_t *places) {
     const int64_t total = count_of(&parts[0]->args[0]);
-    int64_t block = GROUP, bytes = 0, n_places = 0, slots = 0, own_bytes = 0;
+    int64_t block = 1, bytes = 0, n_places = 0, slots = 0, own_bytes = 0;
     loops l;
     for (int p = 0; p < n_parts; p++) {
         int64_t row = row_of(parts[p], along[p], &l);
         if (!row || count_of(&parts[p]->args[0]) != total) return NULL;
-        block = least_common(block, row);
+        block = least_common(block, along[p] < parts[p]->n_args ? least_common(row, GROUP) : row);
         if (block > LARGEST) return NULL;
         bytes += part_bytes(parts[p]);
         n_places += parts[p]->n_args;

@@ -26,6 +26,7 @@
 void test_registry(void);
 void test_memory(void);
 void test_runner(void);
+void test_chain(void);
 void test_kernels(void);
 void test_families(void);
 

@@ -11,6 +11,7 @@ int main(void) {
         if (tg_isa_select(isas[i])) continue;
         printf("%s\n", isas[i]);
         test_runner();
+        test_chain();
         test_kernels();
         test_families();
     }
