@@ -307,12 +307,13 @@ class Op:
 
     def run(self, spec: Spec, inputs: tuple[Tensor, ...]) -> Tensor:
         """Run the op at a known signature."""
-        out = Tensor.empty(spec.layout)
-        spec.launch(out, *inputs)
-        self.leave_node(spec, inputs, out)
-        return out
-
-    def leave_node(self, spec: Spec, inputs: tuple[Tensor, ...], out: Tensor) -> None:
+        if self.is_view:
+            x = inputs[0]
+            x.storage.viewed = True
+            out = Tensor.over(x.storage, spec.layout, x.offset + spec.offset)
+        else:
+            out = Tensor.empty(spec.layout)
+            spec.launch(out, *inputs)
         for x in inputs:
             if x.needs_grad:
                 if modes.grad and spec.differentiable:
@@ -321,6 +322,7 @@ class Op:
         if watching:
             for watcher in modes.watchers:
                 watcher.ran(spec, inputs, out)
+        return out
 
 
 Fetch = Callable[[Node, Tensor, int], Any]

@@ -29,13 +29,6 @@ class ViewOp(Op):
         shape, strides, offset = self.shape(*layouts, **attrs)
         return Spec(self, layouts, attrs, layout_of(tuple(shape), layouts[0].dtype, tuple(strides)), offset)
 
-    def run(self, spec: Spec, inputs: tuple[Tensor, ...]) -> Tensor:
-        x = inputs[0]
-        x.storage.viewed = True
-        out = Tensor.over(x.storage, spec.layout, x.offset + spec.offset)
-        self.leave_node(spec, inputs, out)
-        return out
-
 
 class UpdateOp(Op):
     """An op that changes its first input and returns it: copy_, an optimiser's step. It is not differentiated, so
