@@ -29,16 +29,15 @@ train_loader = DataLoader(train_set, BATCH, shuffle=True)
 validation_loader, test_loader = DataLoader(validation_set, 100), DataLoader(test_set, 100)
 
 
-# The networks: functions that give the layers of one block.
-def convolution(inputs, outputs):
-    return [nn.Conv2d(inputs, outputs, 3, padding="same"), nn.ReLU(), nn.BatchNorm2d(outputs), nn.Dropout(0.25)]
-
-
-def hidden(inputs, outputs):
-    return [nn.Linear(inputs, outputs), nn.ReLU(), nn.BatchNorm1d(outputs), nn.Dropout(0.25)]
-
-
+# The networks. A function gives the layers of one block.
 if CNN:
+
+    def convolution(inputs, outputs):
+        return [nn.Conv2d(inputs, outputs, 3, padding="same"), nn.ReLU(), nn.BatchNorm2d(outputs), nn.Dropout(0.25)]
+
+    def hidden(inputs, outputs):
+        return [nn.Linear(inputs, outputs), nn.ReLU(), nn.BatchNorm1d(outputs), nn.Dropout(0.25)]
+
     model = nn.Sequential(
         *convolution(1, 128),  # 128 maps of 28 x 28
         *convolution(128, 128),
@@ -54,6 +53,10 @@ if CNN:
         nn.LogSoftmax(1),
     )
 else:
+
+    def hidden(inputs, outputs):
+        return [nn.Linear(inputs, outputs), nn.BatchNorm1d(outputs), nn.ReLU(), nn.Dropout(0.25)]
+
     model = nn.Sequential(
         nn.Flatten(),
         *hidden(784, 392),

@@ -55,9 +55,9 @@ def test_the_networks_are_the_reports():
     assert [tuple(p.shape) for p in plain.parameters() if p.ndim == 2] == [(392, 784), (196, 392), (98, 196), (10, 98)]
     assert [type(m) for m in plain] == [nn.Flatten, *[nn.Linear, nn.ReLU] * 3, nn.Linear, nn.LogSoftmax]
     modified = NETWORKS["ann-modified"](784, 10)
-    layer = [nn.Linear, nn.ReLU, nn.BatchNorm1d, nn.Dropout]
+    layer = [nn.Linear, nn.BatchNorm1d, nn.ReLU, nn.Dropout]
     assert [type(m) for m in modified] == [nn.Flatten, *layer * 3, nn.Linear, nn.LogSoftmax]
-    cnn = NETWORKS["cnn"](784, 10)
+    cnn, layer = NETWORKS["cnn"](784, 10), [nn.Linear, nn.ReLU, nn.BatchNorm1d, nn.Dropout]
     layer2 = [nn.Conv2d, nn.ReLU, nn.BatchNorm2d, nn.Dropout]
     assert [type(m) for m in cnn] == [
         *layer2 * 2, nn.MaxPool2d, *layer2 * 2, nn.MaxPool2d, nn.AdaptiveAvgPool2d, nn.Flatten,

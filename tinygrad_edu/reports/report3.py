@@ -30,6 +30,8 @@ PANELS = (
     ("loss (negative log-likelihood)", ("validation_loss", "train_loss")),
 )
 DROPOUT = 0.25  # the report's for its CNN; for the modified ANN it tells none
+# Of a one-cycle schedule, which does in few epochs what the report needed 30 and 60 for at a constant rate.
+CNN_EPOCHS = {False: 5, True: 10}  # without and with augmentation
 SCHEDULES = ("constant", "onecycle")
 EVALUATED = {"ann": 1000, "ann-modified": 1000, "cnn": 100}  # images at once: one's activations in a CNN are 2 MB
 
@@ -59,13 +61,16 @@ def ann(pixels: int, classes: int) -> nn.Sequential:
     )
 
 
-def hidden(inputs: int, outputs: int) -> list[nn.Module]:
-    """Linear - ReLU - batch norm - dropout."""
-    return [nn.Linear(inputs, outputs), nn.ReLU(), nn.BatchNorm1d(outputs), nn.Dropout(DROPOUT)]
-
-
 def ann_modified(pixels: int, classes: int) -> nn.Sequential:
-    """The same with batch normalisation and dropout after each hidden layer."""
+    """The same with batch normalisation and dropout after each hidden layer.
+
+    Batch norm stands before the ReLU: so the losses after 30 epochs come out as the report has them (0.153, 0.296), as
+    0.16 and 0.30; after it, as in the CNN, train loss ends at 0.26, and accuracy a point lower, in PyTorch too.
+    """
+
+    def hidden(inputs: int, outputs: int) -> list[nn.Module]:
+        return [nn.Linear(inputs, outputs), nn.BatchNorm1d(outputs), nn.ReLU(), nn.Dropout(DROPOUT)]
+
     return nn.Sequential(
         nn.Flatten(),
         *hidden(pixels, 392),
@@ -75,17 +80,18 @@ def ann_modified(pixels: int, classes: int) -> nn.Sequential:
     )
 
 
-def convolution(inputs: int, outputs: int) -> list[nn.Module]:
-    """Convolution 3x3 - ReLU - batch norm - dropout."""
-    return [
-        nn.Conv2d(inputs, outputs, 3, padding="same"), nn.ReLU(), nn.BatchNorm2d(outputs), nn.Dropout(DROPOUT)
-    ]  # fmt: skip
-
-
 def cnn(pixels: int, classes: int) -> nn.Sequential:
     """Two convolutions of 128 maps, two of 256, a max-pool 2x2 after each two; each map's mean; three linear layers.
 
     The pool over all of a map is the report's 7x7 average pool where images are 28x28."""
+
+    def convolution(inputs: int, outputs: int) -> list[nn.Module]:
+        conv = nn.Conv2d(inputs, outputs, 3, padding="same")
+        return [conv, nn.ReLU(), nn.BatchNorm2d(outputs), nn.Dropout(DROPOUT)]
+
+    def hidden(inputs: int, outputs: int) -> list[nn.Module]:
+        return [nn.Linear(inputs, outputs), nn.ReLU(), nn.BatchNorm1d(outputs), nn.Dropout(DROPOUT)]
+
     return nn.Sequential(
         *convolution(1, 128),
         *convolution(128, 128),
@@ -210,7 +216,10 @@ class Training(train.Training):
 def settings(run: Run, options: Options) -> dict[str, Any]:
     """What determines the run but the data. lr is one-cycle's largest."""
     schedule = options.schedule or ("onecycle" if run.network == "cnn" else "constant")
-    epochs, lr = run.epochs, 0.001
+    lr, epochs = 0.001, run.epochs
+    if schedule == "onecycle":
+        lr = 0.003
+        epochs = CNN_EPOCHS[run.augmented] if run.network == "cnn" else run.epochs
     return {
         "run": run.name,
         "seed": options.seed,
