@@ -161,12 +161,17 @@ static inline int64_t affine_bytes(int64_t h, int64_t w) {
     return 5 * ((h + 4) * (w + 4) + 2 * SLACK) + 8 * (w + SLACK);
 }
 
-/* Where the pixels of some rows come from, in the image with its border. */
+static inline int64_t whole_vectors(int64_t n) { return (n + 15) / 16 * 16; }
+
+/* Where the pixels of a part of an image come from, in the image with its border: rows first_row .. last_row - 1, of
+ * each `length` columns from `first` on. */
 typedef struct {
     const float *across, *across_y; /* what a column adds to x and y */
+    double x0, y0, dx, dy;          /* x and y of row 0 without that, and what a row adds to them */
     float x_most, y_most;
     int32_t pitch;
-} place;
+    int64_t first_row, last_row, first, length;
+} part;
 
 static inline void held(float *x, float *y, float x_most, float y_most) {
     *x = *x < 0 ? 0 : *x, *y = *y < 0 ? 0 : *y;
@@ -181,34 +186,41 @@ static inline int32_t rounded_bits(float x) {
     return bits;
 }
 
-/* A row of n pixels: the index of the upper left one of four, and fractions. Neither inlined nor cloned, or GCC 12
- * fails to vectorise it; for whole vectors only, the last of which may reach past the row. */
+/* For each pixel the index of the upper left one of four, and fractions. Neither inlined nor cloned, or GCC 12 fails to
+ * vectorise it. The last vector of a row may reach past it, into the next one. */
 static __attribute__((noinline, noclone)) void locate(int32_t *restrict at, float *restrict fx, float *restrict fy,
-                                                      int32_t n, const place *p, int64_t first, float x0, float y0) {
-    const float *restrict across = p->across + first, *restrict across_y = p->across_y + first;
+                                                      const part *p) {
     const float x_most = p->x_most, y_most = p->y_most;
-    const int32_t pitch = p->pitch;
+    const int32_t pitch = p->pitch, n = (int32_t)whole_vectors(p->length);
+    for (int64_t r = p->first_row; r < p->last_row; r++) {
+        const float *restrict across = p->across + p->first, *restrict across_y = p->across_y + p->first;
+        const float x0 = (float)(p->x0 + p->dx * (double)r), y0 = (float)(p->y0 + p->dy * (double)r);
 #pragma omp simd
-    for (int32_t i = 0; i < n; i++) {
-        float x = x0 + across[i], y = y0 + across_y[i];
-        held(&x, &y, x_most, y_most);
-        int32_t column = (int32_t)x, row = (int32_t)y;
-        fx[i] = x - (float)column, fy[i] = y - (float)row;
-        at[i] = row * pitch + column;
+        for (int32_t i = 0; i < n; i++) {
+            float x = x0 + across[i], y = y0 + across_y[i];
+            held(&x, &y, x_most, y_most);
+            int32_t column = (int32_t)x, row = (int32_t)y;
+            fx[i] = x - (float)column, fy[i] = y - (float)row;
+            at[i] = row * pitch + column;
+        }
+        at += p->length, fx += p->length, fy += p->length;
     }
 }
 
-/* The same for the nearest pixel. */
-static __attribute__((noinline, noclone)) void locate_nearest(int32_t *restrict at, int32_t n, const place *p,
-                                                              int64_t first, float x0, float y0) {
-    const float *restrict across = p->across + first, *restrict across_y = p->across_y + first;
+/* For each pixel the index of the nearest one. */
+static __attribute__((noinline, noclone)) void locate_nearest(int32_t *restrict at, const part *p) {
     const float x_most = p->x_most, y_most = p->y_most;
-    const int32_t pitch = p->pitch;
+    const int32_t pitch = p->pitch, n = (int32_t)whole_vectors(p->length);
+    for (int64_t r = p->first_row; r < p->last_row; r++) {
+        const float *restrict across = p->across + p->first, *restrict across_y = p->across_y + p->first;
+        const float x0 = (float)(p->x0 + p->dx * (double)r), y0 = (float)(p->y0 + p->dy * (double)r);
 #pragma omp simd
-    for (int32_t i = 0; i < n; i++) {
-        float x = x0 + across[i], y = y0 + across_y[i];
-        held(&x, &y, x_most, y_most);
-        at[i] = (rounded_bits(y) & 0x3FFFFF) * pitch + (rounded_bits(x) & 0x3FFFFF);
+        for (int32_t i = 0; i < n; i++) {
+            float x = x0 + across[i], y = y0 + across_y[i];
+            held(&x, &y, x_most, y_most);
+            at[i] = (rounded_bits(y) & 0x3FFFFF) * pitch + (rounded_bits(x) & 0x3FFFFF);
+        }
+        at += p->length;
     }
 }
 
@@ -263,8 +275,6 @@ static inline void low_bytes(uint8_t *to, const uint32_t *q, int64_t n) {
     }
 }
 
-static inline int64_t whole_vectors(int64_t n) { return (n + 15) / 16 * 16; }
-
 /* A plane seen through the map m, of its own size; `fill` lies around it. Up to SLACK bytes past `to` are written. */
 static inline void affine(uint8_t *to, const uint8_t *from, int64_t h, int64_t w, const double *m, int smooth, int fill,
                           char *scratch) {
@@ -281,34 +291,30 @@ static inline void affine(uint8_t *to, const uint8_t *from, int64_t h, int64_t w
     }
     const double cx = (double)(w - 1) / 2, cy = (double)(h - 1) / 2;
     const double x0 = m[2] + cx + 2 - m[0] * cx - m[1] * cy, y0 = m[5] + cy + 2 - m[3] * cx - m[4] * cy;
-    const place p = {across, across_y, (float)(pitch - 1), (float)(smooth ? h + 2 : h + 3), (int32_t)pitch};
+    part p = {.across = across, .across_y = across_y, .x0 = x0, .y0 = y0, .dx = m[1], .dy = m[4]};
+    p.x_most = (float)(pitch - 1), p.y_most = (float)(smooth ? h + 2 : h + 3), p.pitch = (int32_t)pitch;
     const int64_t rows = TG_MAX(1, STRETCH / w);
-    for (int64_t r = 0; r < h; r += rows)
-        for (int64_t first = 0; first < w; first += STRETCH) {
+    for (p.first_row = 0; p.first_row < h; p.first_row = p.last_row) {
+        p.last_row = TG_MIN(p.first_row + rows, h);
+        for (p.first = 0; p.first < w; p.first += p.length) {
             int32_t at[STRETCH + SLACK];
             uint32_t q[STRETCH + SLACK];
             float fx[STRETCH + SLACK], fy[STRETCH + SLACK];
-            const int64_t length = TG_MIN(STRETCH, w - first);
-            const int32_t count = (int32_t)whole_vectors(length);
-            int64_t n = 0;
-            for (int64_t k = r; k < TG_MIN(r + rows, h); k++, n += length) {
-                const float x = (float)(x0 + m[1] * (double)k), y = (float)(y0 + m[4] * (double)k);
-                if (smooth)
-                    locate(at + n, fx + n, fy + n, count, &p, first, x, y);
-                else
-                    locate_nearest(at + n, count, &p, first, x, y);
-            }
-            uint8_t *out = to + r * w + first;
+            p.length = TG_MIN(STRETCH, w - p.first);
+            const int64_t n = (p.last_row - p.first_row) * p.length, padded = whole_vectors(n);
+            uint8_t *out = to + p.first_row * w + p.first;
             if (!smooth) {
+                locate_nearest(at, &p);
                 for (int64_t i = 0; i < n; i++) out[i] = bordered[at[i]];
                 continue;
             }
+            locate(at, fx, fy, &p);
             memset(at + n, 0, SLACK * sizeof *at); /* the last vector may reach past the last row */
-            n = whole_vectors(n);
-            look_up(q, table, at, n);
-            interpolate(q, fx, fy, n);
-            low_bytes(out, q, n);
+            look_up(q, table, at, padded);
+            interpolate(q, fx, fy, padded);
+            low_bytes(out, q, padded);
         }
+    }
 }
 
 /* ---- a step ---- */

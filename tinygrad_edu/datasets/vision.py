@@ -1,7 +1,8 @@
 """What the image data sets share: images and labels as two tensors, in torchvision's class form without PIL.
 
 A set names its files, its source and its classes; loading is two calls. Images stay uint8, and a transform made of
-ToTensor and Normalize runs as one kernel for a whole batch. Read next: fashion_mnist.py, then ../transforms.py.
+torchvision's geometry, ToTensor and Normalize runs as one kernel for a whole batch. Read next: fashion_mnist.py, then
+../transforms/batches.py.
 """
 
 from __future__ import annotations
@@ -12,10 +13,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..ops.batch import assemble
 from ..ops.create import from_numpy
 from ..tensor import Tensor
-from ..transforms import scaling_of
+from ..transforms import assembler
 from ..utils.data.dataset import Dataset
 from .idx import read_idx
 from .resource import DatasetError, Resource, Source
@@ -76,11 +76,8 @@ class ImageDataset(Dataset[Any]):
         targets = self.targets.index_select(0, indices)
         if self.transform is None:
             return [self.data.index_select(0, indices), targets]
-        scaling = scaling_of(self.transform)
-        if scaling is None:
-            return None
-        images = self.data if self.data.ndim == 4 else self.data.unsqueeze(1)
-        return [assemble(images, indices, *scaling), targets]
+        batch_of = assembler(self.transform, self.data)
+        return None if batch_of is None else [batch_of(indices), targets]
 
     def __repr__(self) -> str:
         lines = [f"Dataset {type(self).__name__}", f"    Number of datapoints: {len(self)}"]

@@ -88,12 +88,17 @@ class Step:
             return window(image, self.out_height, self.out_width, top, left, self.mode, self.fill[: len(image)])
         if self.kind == AFFINE:
             limits = self.degrees, self.shift_x, self.shift_y, self.scale, self.shear_x, self.shear_y
-            angle, x, y, scale, *shear = (a + r * (b - a) for (a, b), r in zip(limits, u, strict=False))
+            angle, x, y, scale, *shear = (between(a, b, r) for (a, b), r in zip(limits, u, strict=False))
             m = inverse_map(angle, (round(x), round(y)), scale, shear, self.center)
             return affine(image, m, image.shape[1:], self.bilinear, self.fill[: len(image)])
         if not u[0] < self.p:
             return image
         return image[:, :, ::-1] if self.kind == FLIP_H else image[:, ::-1]
+
+
+def between(first: float, last: float, u: float) -> float:
+    """The number that is u of the way from the first to the last."""
+    return first + u * (last - first)
 
 
 def window(image: Array, height: int, width: int, top: int, left: int, mode: int, fill: Sequence[float]) -> Array:

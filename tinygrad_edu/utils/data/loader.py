@@ -7,14 +7,15 @@ to pin and nothing to pickle. Read next: ../../datasets/vision.py.
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import count
 from typing import Any
 
 from ...ops.create import tensor
-from ...ops.random import Generator
+from ...ops.random import Generator, randint
+from ...transforms.draws import Draws, drawing_from
 from .collate import default_collate
 from .dataset import Dataset
 from .sampler import BatchSampler, RandomSampler, SequentialSampler
@@ -24,7 +25,8 @@ class DataLoader:
     """Iterate over a data set in batches.
 
     batch_size=None turns batching off: samples come one by one, as they are. num_workers: how many threads prepare
-    batches ahead (0: none), each prefetch_factor of them. pin_memory, timeout, multiprocessing_context and
+    batches ahead (0: none), each prefetch_factor of them. generator: the source of the order and of random transforms,
+    which are the same for any number of workers. pin_memory, timeout, multiprocessing_context and
     persistent_workers are PyTorch's and have no effect here. Raises ValueError for arguments that exclude each other.
     """
 
@@ -74,10 +76,16 @@ class DataLoader:
 
     def __iter__(self) -> Iterator[Any]:
         wanted: Iterable[Any] = self.sampler if self.batch_sampler is None else self.batch_sampler
-        return self._ahead(wanted) if self.num_workers else map(self._fetch, wanted)
+        seed = randint(2**63 - 1, (), generator=self.generator).item()  # as PyTorch: one an epoch, before the order's
+        numbered = ((Draws(seed, k), indices) for k, indices in enumerate(wanted))
+        return self._ahead(numbered) if self.num_workers else itertools.starmap(self._fetch, numbered)
 
-    def _fetch(self, indices: Any) -> Any:
-        """One batch, or with batching off one sample."""
+    def _fetch(self, draws: Draws, indices: Any) -> Any:
+        """One batch, or with batching off one sample; random transforms draw from `draws`."""
+        with drawing_from(draws):
+            return self._collated(indices)
+
+    def _collated(self, indices: Any) -> Any:
         if self.batch_sampler is None:
             sample = self.dataset[indices]
             return sample if self.collate_fn is None else self.collate_fn(sample)
@@ -96,9 +104,9 @@ class DataLoader:
             raise IndexError(f"index {low if low < -n else high} is out of range for a data set of {n} samples")
         return indices if low >= 0 else [i % n for i in indices]
 
-    def _ahead(self, wanted: Iterable[Any]) -> Iterator[Any]:
+    def _ahead(self, wanted: Iterable[tuple[Draws, Any]]) -> Iterator[Any]:
         """The batches in order, prepared by threads while the caller works."""
-        numbers = count()
+        numbers = itertools.count()
 
         def start() -> None:
             if self.worker_init_fn is not None:
@@ -107,8 +115,8 @@ class DataLoader:
         pool = ThreadPoolExecutor(self.num_workers, "DataLoader", start)
         pending: deque[Future[Any]] = deque()
         try:
-            for indices in wanted:
-                pending.append(pool.submit(self._fetch, indices))
+            for draws, indices in wanted:
+                pending.append(pool.submit(self._fetch, draws, indices))
                 if len(pending) >= self.num_workers * self.prefetch_factor:
                     yield pending.popleft().result()
             while pending:

@@ -1,7 +1,6 @@
-"""Transforms of images: PyTorch's ToTensor, Normalize and Compose, for tensors of bytes.
+"""Transforms of one image that are no geometry: to floats, normalised, one after the other, anything.
 
-They run on one image, in Python. Where a transform is made of these only, `scaling_of` says so and a DataLoader has
-the batch assembled by one kernel instead. Augmentation is not here. Read next: ops/batch.py.
+They run in Python; where a DataLoader meets a list that one kernel can do, batches.py says so. Read next: geometry.py.
 """
 
 from __future__ import annotations
@@ -9,11 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .dtypes import float32, uint8
-from .ops.create import tensor
-from .tensor import Tensor
-
-Scaling = tuple[float, tuple[float, ...], tuple[float, ...]]  # (pixel * scale - mean) / std, by channel
+from ..dtypes import float32, uint8
+from ..ops.create import tensor
+from ..tensor import Tensor
 
 
 class ToTensor:
@@ -64,15 +61,20 @@ class Compose:
         return f"Compose({', '.join(map(repr, self.transforms))})"
 
 
+class Lambda:
+    """Any function. Raises TypeError for what can't be called."""
+
+    def __init__(self, lambd: Callable[[Any], Any]) -> None:
+        if not callable(lambd):
+            raise TypeError(f"Argument lambd should be callable, got {type(lambd).__name__!r}")
+        self.lambd = lambd
+
+    def __call__(self, image: Any) -> Any:
+        return self.lambd(image)
+
+    def __repr__(self) -> str:
+        return "Lambda()"
+
+
 def _numbers(values: float | Sequence[float]) -> tuple[float, ...]:
     return tuple(float(v) for v in values) if isinstance(values, Sequence) else (float(values),)
-
-
-def scaling_of(transform: Any) -> Scaling | None:
-    """The scale, mean and std that `transform` amounts to, or None when it is anything but ToTensor and Normalize."""
-    steps = transform.transforms if type(transform) is Compose else [transform]
-    if not steps or type(steps[0]) is not ToTensor or len(steps) > 2:
-        return None
-    if len(steps) == 1:
-        return 1 / 255, (0.0,), (1.0,)
-    return (1 / 255, steps[1].mean, steps[1].std) if type(steps[1]) is Normalize else None
