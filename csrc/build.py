@@ -39,6 +39,7 @@ FAMILIES = {
     "fold": FLOATS,
     "max_pool": FLOATS,
     "avg_pool": FLOATS,
+    "resample": FLOATS,
 }
 
 # Flags of each instruction set, the plainest first. NEON is part of every 64-bit ARM.

@@ -514,6 +514,25 @@ static void convolution(int kernel, int x, const char *types) {
         }
 }
 
+/* ---- resampling: `types`: which argument is the plane before (b) and after (a) ---- */
+
+static void resampled(int kernel, int x, const char *types) {
+    static const int64_t views[][5] = {{2, 5, 7, 10, 14}, {2, 5, 7, 3, 17}, {1, 1, 9, 1, 4},
+                                       {1, 4, 4, 4, 4},   {0, 3, 3, 5, 5},  {90, 20, 31, 33, 40}};
+    for (size_t i = 0; i < sizeof views / sizeof *views; i++)
+        for (int mode = 0; mode < 4; mode++) {
+            const int64_t *v = views[i], before[] = {v[0], 3, v[1], v[2]}, after[] = {v[0], 3, v[3], v[4]};
+            trial t = trial_new(kernel, 2);
+            for (int arg = 0; arg < 2; arg++) trial_array(&t, arg, x, 4, types[arg] == 'b' ? before : after, PLAIN);
+            for (int d = 0; d < 2; d++) {
+                t.node->ints[d] = t.node->args[0].shape[2 + d];
+                t.node->floats[d] = (double)v[1 + d] / (double)v[3 + d];
+            }
+            t.node->ints[2] = mode, t.node->n_ints = 3;
+            trial_run(&t, 0);
+        }
+}
+
 /* ---- random: `types` as for elementwise, k for the key, p for an output in one dimension; the bounds serve whole and
  * real numbers ---- */
 
@@ -685,6 +704,8 @@ static const family_case cases[] = {
     {"avg_pool2d_grad", pooled, "mLs"},
     {"adaptive_avg_pool2d", pooled, "asL"},
     {"adaptive_avg_pool2d_grad", pooled, "aLs"},
+    {"resample2d", resampled, "ab"},
+    {"resample2d_grad", resampled, "ba"},
     {"cross_entropy_rows", classes, "xmt"},
     {"cross_entropy_rows_grad", classes, "mxmt"},
     {"log_sigmoid", separate, "xx"},
