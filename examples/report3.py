@@ -2,6 +2,7 @@
 
     python examples/report3.py            the CNN: five epochs on a one-cycle schedule
     python examples/report3.py --ann      the report's MLP with batch norm and dropout: ten epochs, some seconds
+    ... --augment                         training images flipped, turned, shifted and scaled at random
 
 Nothing is hidden: this is the loop. `tinygrad-edu run r3-cnn` does the same for every run of the report, with
 checkpoints and figures; that is tinygrad_edu/reports/report3.py.
@@ -14,17 +15,23 @@ import tinygrad_edu as tg
 from tinygrad_edu import nn
 from tinygrad_edu.datasets import FashionMNIST
 from tinygrad_edu.nn import functional as F
-from tinygrad_edu.transforms import ToTensor
-from tinygrad_edu.utils.data import DataLoader, random_split
+from tinygrad_edu.transforms import Compose, RandomAffine, RandomHorizontalFlip, ToTensor
+from tinygrad_edu.utils.data import DataLoader, Subset
 
 CNN = "--ann" not in sys.argv
 BATCH, EPOCHS, PATIENCE = (64, 5, 5) if CNN else (128, 10, 3)
 tg.manual_seed(42)
 
 # The data: 60,000 images, of which a random 10,000 are held out for validation, and 10,000 for the test at the end.
-# ToTensor makes floats in 0..1 of the bytes, shape (batch, 1, 28, 28), a whole batch in one kernel.
-train_set, validation_set = random_split(FashionMNIST(transform=ToTensor(), download=True), [50_000, 10_000])
+# ToTensor makes floats in 0..1 of the bytes, shape (batch, 1, 28, 28); with what comes before it, in one kernel.
+flip = RandomHorizontalFlip()
+move = RandomAffine(10, translate=(2 / 28, 2 / 28), scale=(0.9, 1.1), interpolation="bilinear")
+augmented = FashionMNIST(transform=Compose([flip, move, ToTensor()]), download=True)
+plain = FashionMNIST(transform=ToTensor())
 test_set = FashionMNIST(train=False, transform=ToTensor(), download=True)
+order = tg.randperm(len(plain)).tolist()
+train_set = Subset(augmented if "--augment" in sys.argv else plain, order[10_000:])
+validation_set = Subset(plain, order[:10_000])
 train_loader = DataLoader(train_set, BATCH, shuffle=True)
 validation_loader, test_loader = DataLoader(validation_set, 100), DataLoader(test_set, 100)
 
