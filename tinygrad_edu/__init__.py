@@ -45,6 +45,7 @@ from .ops.gather import (
     scatter, scatter_add, take, take_along_dim,
 )
 from .ops.index import index_put
+from .ops.interpolate import pixel_shuffle, pixel_unshuffle
 from .ops.join import (
     broadcast_tensors, cat, chunk, concat, concatenate, flip, hstack, meshgrid, repeat_interleave, roll, split,
     stack, tile, tril, triu, unbind, vstack,
@@ -53,6 +54,7 @@ from .ops.matmul import addmm, baddbmm, bmm, dot, matmul, mm, mv, outer
 from .ops.move import clone
 from .ops.norm import layer_norm, log_softmax, softmax
 from .ops.order import argsort, kthvalue, msort, sort, topk
+from .ops.pooling import adaptive_avg_pool1d, avg_pool1d, max_pool1d, max_pool2d
 from .ops.random import (
     Generator, bernoulli, get_rng_state, initial_seed, manual_seed, normal, rand, rand_like, randint,
     randint_like, randn, randn_like, randperm, seed, set_rng_state,
@@ -80,31 +82,31 @@ ABOVE = ("datasets", "nn", "optim", "reports", "train", "transforms", "utils")  
 
 # fmt: off
 __all__ = [
-    "Generator", "Size", "Tensor", "abs", "absolute", "add", "addcdiv", "addcmul", "addmm", "all", "allclose",
-    "amax", "amin", "any", "arange", "argmax", "argmin", "argsort", "argwhere", "as_tensor", "autograd",
-    "backends", "baddbmm", "bernoulli", "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "bmm",
-    "bool", "bool_", "broadcast_tensors", "broadcast_to", "cat", "ceil", "chunk", "clamp", "clamp_max",
-    "clamp_min", "clip", "clone", "concat", "concatenate", "config", "conv1d", "conv2d",
-    "conv_transpose1d", "conv_transpose2d", "cos", "count_nonzero", "cumsum", "device",
-    "diagonal", "div", "divide", "dot", "double", "dtype", "einsum", "empty", "empty_like", "enable_grad", "eq",
-    "equal", "erf", "exp", "expm1", "eye", "flatten", "flip", "float", "float32", "float64", "floor",
-    "floor_divide", "from_numpy", "full", "full_like", "gather", "ge", "get_default_dtype", "get_num_threads",
-    "get_rng_state", "get_winograd", "greater", "greater_equal", "gt", "hstack", "index_add", "index_copy",
-    "index_fill", "index_put", "index_select", "initial_seed", "int", "int32", "int64", "is_floating_point",
+    "Generator", "Size", "Tensor", "abs", "absolute", "adaptive_avg_pool1d", "add", "addcdiv", "addcmul",
+    "addmm", "all", "allclose", "amax", "amin", "any", "arange", "argmax", "argmin", "argsort", "argwhere",
+    "as_tensor", "autograd", "avg_pool1d", "backends", "baddbmm", "bernoulli", "bitwise_and", "bitwise_not",
+    "bitwise_or", "bitwise_xor", "bmm", "bool", "bool_", "broadcast_tensors", "broadcast_to", "cat", "ceil",
+    "chunk", "clamp", "clamp_max", "clamp_min", "clip", "clone", "concat", "concatenate", "config", "conv1d",
+    "conv2d", "conv_transpose1d", "conv_transpose2d", "cos", "count_nonzero", "cumsum", "device", "diagonal",
+    "div", "divide", "dot", "double", "dtype", "einsum", "empty", "empty_like", "enable_grad", "eq", "equal",
+    "erf", "exp", "expm1", "eye", "flatten", "flip", "float", "float32", "float64", "floor", "floor_divide",
+    "from_numpy", "full", "full_like", "gather", "ge", "get_default_dtype", "get_num_threads", "get_rng_state",
+    "get_winograd", "greater", "greater_equal", "gt", "hstack", "index_add", "index_copy", "index_fill",
+    "index_put", "index_select", "initial_seed", "int", "int32", "int64", "is_floating_point",
     "is_grad_enabled", "is_tensor", "isclose", "isfinite", "isinf", "isnan", "kthvalue", "layer_norm", "le",
     "lerp", "less", "less_equal", "linspace", "log", "log1p", "log_softmax", "logical_and", "logical_not",
     "logical_or", "logical_xor", "logsumexp", "long", "lt", "manual_seed", "masked_fill", "masked_select",
-    "matmul", "max", "maximum", "mean", "meshgrid", "min", "minimum", "mm", "moveaxis", "movedim", "msort",
-    "mul", "multiply", "mv", "narrow", "ne", "neg", "negative", "no_grad", "nonzero", "norm", "normal",
-    "not_equal", "numel", "ones", "ones_like", "outer", "permute", "pow", "prod", "promote_types", "rand",
-    "rand_like", "randint", "randint_like", "randn", "randn_like", "randperm", "ravel", "reciprocal", "relu",
-    "remainder", "repeat_interleave", "replay", "reshape", "result_type", "roll", "round", "rsqrt", "scatter",
-    "scatter_add", "seed", "select", "set_default_dtype", "set_grad_enabled", "set_num_threads",
-    "set_rng_state", "set_winograd", "show_config", "sigmoid", "sign", "sin", "softmax", "sort", "split",
-    "sqrt", "square", "squeeze", "stack", "std", "std_mean", "sub", "subtract", "sum", "swapaxes", "swapdims", "t",
-    "take", "take_along_dim", "tan", "tanh", "tensor", "tile", "topk", "transpose", "tril", "triu", "true_divide",
-    "trunc", "uint8", "unbind", "unflatten", "unsqueeze", "var", "var_mean", "vstack", "where", "zeros",
-    "zeros_like",
+    "matmul", "max", "max_pool1d", "max_pool2d", "maximum", "mean", "meshgrid", "min", "minimum", "mm",
+    "moveaxis", "movedim", "msort", "mul", "multiply", "mv", "narrow", "ne", "neg", "negative", "no_grad",
+    "nonzero", "norm", "normal", "not_equal", "numel", "ones", "ones_like", "outer", "permute", "pixel_shuffle",
+    "pixel_unshuffle", "pow", "prod", "promote_types", "rand", "rand_like", "randint", "randint_like", "randn",
+    "randn_like", "randperm", "ravel", "reciprocal", "relu", "remainder", "repeat_interleave", "replay",
+    "reshape", "result_type", "roll", "round", "rsqrt", "scatter", "scatter_add", "seed", "select",
+    "set_default_dtype", "set_grad_enabled", "set_num_threads", "set_rng_state", "set_winograd", "show_config",
+    "sigmoid", "sign", "sin", "softmax", "sort", "split", "sqrt", "square", "squeeze", "stack", "std",
+    "std_mean", "sub", "subtract", "sum", "swapaxes", "swapdims", "t", "take", "take_along_dim", "tan", "tanh",
+    "tensor", "tile", "topk", "transpose", "tril", "triu", "true_divide", "trunc", "uint8", "unbind",
+    "unflatten", "unsqueeze", "var", "var_mean", "vstack", "where", "zeros", "zeros_like",
 ]
 # fmt: on
 # fmt: on

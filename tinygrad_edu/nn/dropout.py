@@ -1,6 +1,6 @@
 """Dropout: while training, elements are zeroed at random and the others scaled up by 1 / (1 - p).
 
-Left out on purpose: dropping whole channels (Dropout2d), which comes with convolutions. Read next: functional.py.
+Dropout1d and Dropout2d do so with whole channels. Left out on purpose: AlphaDropout. Read next: functional.py.
 """
 
 from __future__ import annotations
@@ -26,3 +26,17 @@ class Dropout(Module):
 
     def extra_repr(self) -> str:
         return f"p={self.p}, inplace={self.inplace}"
+
+
+class Dropout1d(Dropout):
+    """Zeroes whole channels, rows of (N, C, L) or (C, L), with probability p while training; the identity in eval()."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.dropout1d(input, self.p, self.training, self.inplace)
+
+
+class Dropout2d(Dropout):
+    """Zeroes whole channels, planes of (N, C, H, W), with probability p while training; the identity in eval()."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.dropout2d(input, self.p, self.training, self.inplace)

@@ -16,9 +16,11 @@ from ..ops import gather as _gather
 from ..ops.activation import sigmoid, tanh
 from ..ops.batch_norm import batch_norm, group_norm, instance_norm
 from ..ops.convolution import conv1d, conv2d, conv_transpose1d, conv_transpose2d
+from ..ops.create import ones
 from ..ops.fold import fold, unfold
 from ..ops.gather import one_hot
 from ..ops.inplace import change
+from ..ops.interpolate import interpolate, pixel_shuffle, pixel_unshuffle
 from ..ops.join import broadcast_tensors, pad
 from ..ops.loss import log_sigmoid
 from ..ops.matmul import linear
@@ -67,6 +69,8 @@ __all__ = [
     "cosine_similarity",
     "cross_entropy",
     "dropout",
+    "dropout1d",
+    "dropout2d",
     "elu",
     "embedding",
     "fold",
@@ -74,6 +78,7 @@ __all__ = [
     "group_norm",
     "huber_loss",
     "instance_norm",
+    "interpolate",
     "kl_div",
     "l1_loss",
     "layer_norm",
@@ -90,6 +95,8 @@ __all__ = [
     "normalize",
     "one_hot",
     "pad",
+    "pixel_shuffle",
+    "pixel_unshuffle",
     "relu",
     "sigmoid",
     "silu",
@@ -196,6 +203,35 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     _float_only("dropout", input)
     key = default_generator.take_key()
     return _put(input, lambda x: dropout_op.apply(x.contiguous(), key, p=float(p)), inplace)
+
+
+def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """dropout of whole channels: rows of (N, C, L) or (C, L). Raises RuntimeError for other numbers of dimensions."""
+    if input.layout.ndim not in (2, 3):
+        raise RuntimeError(f"dropout1d: expected 2 or 3 dimensions, got an input of shape {input.layout.shape}")
+    return _drop_channels(input, p, training, inplace, 1 if input.layout.ndim == 2 else 2)
+
+
+def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """dropout of whole channels: planes of (N, C, H, W).
+
+    As in PyTorch, an input of 3 dimensions counts as (N, C, L), and one of any other number only gets a warning.
+    Source: Tompson et al., arXiv:1411.4280. Raises as dropout does."""
+    if input.layout.ndim not in (3, 4):
+        warnings.warn(f"dropout2d: expected 4 dimensions, got an input of shape {input.layout.shape}", stacklevel=2)
+    return _drop_channels(input, p, training, inplace, 2)
+
+
+def _drop_channels(input: Tensor, p: float, training: bool, inplace: bool, kept: int) -> Tensor:
+    """dropout with one draw for all elements that the first `kept` dimensions tell apart."""
+    shape = input.layout.shape
+    if len(shape) < kept:
+        raise RuntimeError(f"dropout of channels: expected {kept} or more dimensions, got an input of shape {shape}")
+    channels = ones(shape[:kept] + (1,) * (len(shape) - kept), dtype=input.layout.dtype)
+    factors = dropout(channels, p, training)
+    if factors is channels:
+        return input
+    return _put(input, lambda x: x * factors, inplace)
 
 
 def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> Tensor:

@@ -48,7 +48,8 @@ def _blend(x: Array, of: Sources, axis: int, mode: int) -> Array:
     if mode in (NEAREST, NEAREST_EXACT):
         return x.take(first, axis)
     w = weight.astype(x.dtype).reshape(-1, *[1] * (x.ndim - 1 - axis))
-    return x.take(first, axis) * (1 - w) + x.take(second, axis) * w
+    blended: Array = x.take(first, axis) * (1 - w) + x.take(second, axis) * w
+    return blended
 
 
 def _blend_back(g: Array, of: Sources, n: int, axis: int, mode: int) -> Array:

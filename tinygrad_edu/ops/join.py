@@ -1,7 +1,6 @@
 """Tensors put together, taken apart, repeated and rearranged: cat, split, repeat, flip, roll, pad, tril.
 
-Each moves elements and computes nothing, so each is linear and its gradient is another of them. Left out: PyTorch's
-limits on which dimensions reflect, replicate and circular can pad. Read next: gather.py.
+Each moves elements and computes nothing, so each is linear and its gradient is another of them. Read next: gather.py.
 """
 
 from __future__ import annotations
@@ -323,6 +322,13 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
         raise NotImplementedError(f"pad: mode {mode!r} is none of constant, reflect, replicate, circular")
     if value is not None and value != 0:
         raise ValueError(f"pad: mode {mode!r} takes no value")
+    if len(pairs) > 3 or len(shape) - len(pairs) not in (1, 2):
+        raise NotImplementedError(
+            f"pad: mode {mode!r} pads the last 1, 2 or 3 dimensions, all but the channels and maybe the batch in front "
+            f"of them; got {counts} for shape {shape}"
+        )
+    if mode != "circular" and 0 in shape[-len(pairs) - 1 :]:
+        raise RuntimeError(f"pad: mode {mode!r} takes nothing empty but the batch, got shape {shape}")
     for d, before, after in pairs:
         if before or after:
             source = _source_positions(mode, shape[d], before, after, d)
@@ -349,7 +355,7 @@ def _source_positions(mode: str, n: int, before: int, after: int, dim: int) -> A
     """For each element of the padded dimension, where it comes from."""
     at = np.arange(-before, n + after)
     most = {"reflect": n - 1, "replicate": math.inf if n else 0, "circular": n}[mode]
-    if max(before, after) > most or len(at) == 0:
+    if max(before, after) > most or (len(at) == 0 and mode != "circular"):
         raise RuntimeError(f"pad: mode {mode!r} can't pad dimension {dim} of size {n} by ({before}, {after})")
     if mode == "replicate":
         return at.clip(0, n - 1)
