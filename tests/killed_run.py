@@ -84,5 +84,6 @@ def die_at(moment, times):
 
 if __name__ == "__main__":
     runner.load = many_images
+    cli.figure, cli.confusion = lambda *_: "not drawn", lambda _: ""  # half of the time
     die_at(sys.argv[1], int(sys.argv[2]))
     sys.exit(cli.main(sys.argv[3:]))
