@@ -6,8 +6,8 @@ license). The checksums are of the decompressed files. Read next: vision.py.
 
 from __future__ import annotations
 
-from .resource import Resource, Source
-from .vision import IdxDataset
+from .resource import Source
+from .vision import IdxDataset, mnist_files
 
 
 class FashionMNIST(IdxDataset):
@@ -35,29 +35,9 @@ class FashionMNIST(IdxDataset):
         ),
         "on Debian and Ubuntu install the package dataset-fashion-mnist",
     )
-    resources = {  # noqa: RUF012 (declared a ClassVar in IdxDataset)
-        True: (
-            Resource(
-                "train-images-idx3-ubyte",
-                47_040_016,
-                "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
-            ),
-            Resource(
-                "train-labels-idx1-ubyte",
-                60_008,
-                "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
-            ),
-        ),
-        False: (
-            Resource(
-                "t10k-images-idx3-ubyte",
-                7_840_016,
-                "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
-            ),
-            Resource(
-                "t10k-labels-idx1-ubyte",
-                10_008,
-                "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
-            ),
-        ),
-    }
+    resources = mnist_files(
+        "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+        "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+        "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+        "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+    )

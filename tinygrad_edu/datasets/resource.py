@@ -26,17 +26,20 @@ class DatasetError(RuntimeError):
 
 @dataclass(frozen=True)
 class Resource:
-    """A file, plain as `name` or compressed as `name`.gz, and what it holds when decompressed."""
+    """A file, plain as `name` or compressed as `name`.gz, and what it holds when decompressed.
+
+    packed=False: what it holds are its own bytes, be they compressed."""
 
     name: str
     size: int
     sha256: str
+    packed: bool = True
 
     def read(self, path: Path) -> bytes:
         """The decompressed contents of `path`. Raises ValueError when they are not what they should be."""
         try:
             with open(path, "rb") as plain:
-                packed = plain.read(2) == b"\x1f\x8b"
+                packed = self.packed and plain.read(2) == b"\x1f\x8b"
             with gzip.open(path) if packed else open(path, "rb") as file:
                 data = file.read(self.size + 1)  # one more, to notice what is too long without reading all of it
                 if packed and len(data) == self.size:
@@ -115,10 +118,11 @@ class Source:
         """Where was looked, and how the data can be had."""
         looked = "\n  ".join(str(place) for place in self.places(root))
         ways = ["" if fetched else "download it with download=True"]
-        ways += [f"put {resource.name}.gz from {self.mirrors[0]} into {self.target(root)}", self.hint]
+        ending, endings = (".gz", "[.gz]") if resource.packed else ("", "")
+        ways += [f"put {resource.name}{ending} from {self.mirrors[0]} into {self.target(root)}", self.hint]
         get = ", or ".join(way for way in ways if way)
         return (
-            f"{self.folder}: {resource.name}[.gz] was not found in\n  {looked}\nTo get it, {get}. "
+            f"{self.folder}: {resource.name}{endings} was not found in\n  {looked}\nTo get it, {get}. "
             f"Data lying elsewhere is found through root= or the environment variable {ROOT_VARIABLE}."
         )
 

@@ -89,6 +89,22 @@ class ImageDataset(Dataset[Any]):
         return "\n".join(lines)
 
 
+def mnist_files(
+    train_images: str, train_labels: str, test_images: str, test_labels: str
+) -> dict[bool, tuple[Resource, Resource]]:
+    """The four files of a set as large as MNIST and named as it is, from the SHA-256 of each when decompressed."""
+    return {
+        True: (
+            Resource("train-images-idx3-ubyte", 47_040_016, train_images),
+            Resource("train-labels-idx1-ubyte", 60_008, train_labels),
+        ),
+        False: (
+            Resource("t10k-images-idx3-ubyte", 7_840_016, test_images),
+            Resource("t10k-labels-idx1-ubyte", 10_008, test_labels),
+        ),
+    }
+
+
 class IdxDataset(ImageDataset):
     """A set of MNIST's form: four IDX files, images and labels for each of the two parts."""
 
