@@ -184,6 +184,7 @@ def test_other_settings_are_refused(tmp_path, monkeypatch, capsys):
 RUNS = {
     "r3-ann-modified": ["--schedule", "onecycle", "--lr", "0.003"],  # batch norm's buffers, dropout, a schedule
     "r3-ann-modified-aug": [],
+    "r3-cnn": [],
     "r3-opt-rmsprop": [],
     "r1-batch-256": ["--mode", "corrected", "--checkpoint-every", "1"],
     "r1-batch-512": ["--checkpoint-every", "1"],
@@ -198,6 +199,7 @@ KILLS = [
     ("r3-ann-modified", "before the weights", 1),
     ("r3-ann-modified", "after steps", 2),  # before there is a checkpoint
     ("r3-ann-modified-aug", "after steps", 27),
+    pytest.param("r3-cnn", "after steps", 50, marks=pytest.mark.slow),
     pytest.param("r3-opt-rmsprop", "after steps", 30, marks=pytest.mark.slow),
     ("r1-batch-256", "after steps", 15),
     ("r1-batch-512", "after steps", 9),
