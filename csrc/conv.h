@@ -34,12 +34,13 @@ static inline conv conv_of(const tg_node *node, int which) {
  * Tap t is element first + t * every of the kernel; output i lies at place + i * apart. */
 typedef struct {
     int64_t in, out, taps, stride, step, start, first, every, place, apart;
-    int64_t low, reach; /* the least of t * step + start, and how much more the greatest is */
+    int64_t low, reach; /* the least of t * step + start, down to whole strides; how much more the greatest is */
 } conv_axis;
 
 static inline conv_axis conv_axis_done(conv_axis a) {
     int64_t far = TG_MAX(a.taps - 1, 0) * a.step;
-    a.low = a.start + TG_MIN(far, 0), a.reach = far < 0 ? -far : far;
+    int64_t least = a.start + TG_MIN(far, 0), rest = (least % a.stride + a.stride) % a.stride;
+    a.low = least - rest, a.reach = rest + (far < 0 ? -far : far);
     return a;
 }
 
@@ -74,6 +75,7 @@ typedef struct {
 
 static inline conv_stage conv_stage_of(const conv_axis *y, const conv_axis *x, int64_t rows, int64_t images) {
     conv_stage s = {.phase = (x->out - 1) + x->reach / x->stride + 1};
+    if (x->stride > 1) s.phase = GEMM_UP(s.phase, 4); /* quads are written */
     s.pitch = s.phase * x->stride;
     s.picture = ((rows - 1) * y->stride + y->reach + 1) * s.pitch;
     s.plane = images * s.picture;
@@ -103,37 +105,73 @@ static inline void conv_copy(real *to, const real *from, int64_t n) {
     }
 }
 
-/* to[i] = from[i * step], i < n. */
-GEMM_INLINE void conv_every(real *to, const real *from, int64_t n, int64_t step) {
-    for (int64_t i = 0; i < n; i++) to[i] = from[i * step];
+/* A line of the stage: the columns from x->low on of a row of a picture, zeros around it; the pictures end at `end`. */
+static inline void conv_stage_line(const conv_axis *x, int64_t phase, const real *from, const real *end, real *to) {
+    int64_t step = x->stride, lo = TG_MIN(x->low < 0 ? -x->low / step : 0, phase);
+    from += x->low + lo * step; /* place i of remainder r holds column x->low + r + i * step */
+    int64_t hi = TG_MAX(TG_MIN(gemm_pieces(TG_MAX(x->in - x->low, 0), step), phase), lo), quads = 0;
+    if (step == 1 && TG_MAX(lo, phase - hi) <= GEMM_LANES && phase >= GEMM_LANES) {
+        *(gemm_loose *)to = *(gemm_loose *)(to + phase - GEMM_LANES) = (gemm_vec){0};
+        conv_copy(to + lo, from, hi - lo);
+        return;
+    }
+    if (step == 2 && end - from >= 2 * GEMM_UP(hi - lo, 4))
+        for (; quads < hi - lo; quads += 4) {
+            gemm_quad a = *(const gemm_quad *)(from + 2 * quads), b = *(const gemm_quad *)(from + 2 * quads + 4);
+            *(gemm_quad *)(to + lo + quads) = __builtin_shufflevector(a, b, 0, 2, 4, 6);
+            *(gemm_quad *)(to + phase + lo + quads) = __builtin_shufflevector(a, b, 1, 3, 5, 7);
+        }
+    for (int64_t r = 0; r < step; r++, to += phase) {
+        hi = TG_MAX(TG_MIN(gemm_pieces(TG_MAX(x->in - x->low - r, 0), step), phase), lo);
+        for (int64_t i = quads; i < hi - lo; i++) to[lo + i] = from[r + i * step];
+        for (int64_t i = 0; i < lo; i++) to[i] = 0;
+        for (int64_t i = hi; i < phase; i++) to[i] = 0;
+    }
 }
 
-/* Stage what `rows` rows of outputs from row0 on read of some channels of one picture, zeros around it included. */
+/* Stage what `rows` rows of outputs from row0 on read of some channels of some pictures, which lie `step` apart and end
+ * at `end`. */
 static inline void conv_stage_fill(const conv_axis *y, const conv_axis *x, const conv_stage *s, int64_t row0,
-                                   int64_t rows, int64_t channels, const real *from, real *to) {
-    int64_t lines = (rows - 1) * y->stride + y->reach + 1, top = row0 * y->stride + y->low, step = x->stride;
-    for (int64_t c = 0; c < channels; c++, from += y->in * x->in, to += s->plane)
-        for (int64_t line = 0; line < lines; line++) {
-            real *t = to + line * s->pitch;
-            if (top + line < 0 || top + line >= y->in) {
-                memset(t, 0, (size_t)s->pitch * sizeof(real));
-                continue;
-            }
-            const real *f = from + (top + line) * x->in;
-            for (int64_t r = 0; r < step; r++, t += s->phase) { /* column x->low + r + i * step for place i */
-                int64_t column = x->low + r, lo = column < 0 ? gemm_pieces(-column, step) : 0;
-                int64_t hi = column < x->in ? gemm_pieces(x->in - column, step) : 0;
-                lo = TG_MIN(lo, s->phase), hi = TG_MAX(TG_MIN(hi, s->phase), lo);
-                for (int64_t i = 0; i < lo; i++) t[i] = 0;
-                if (step == 1)
-                    conv_copy(t + lo, f + column + lo, hi - lo);
-                else if (step == 2)
-                    conv_every(t + lo, f + column + 2 * lo, hi - lo, 2);
-                else
-                    conv_every(t + lo, f + column + step * lo, hi - lo, step);
-                for (int64_t i = hi; i < s->phase; i++) t[i] = 0;
-            }
+                                   int64_t rows, int64_t channels, int64_t images, const real *from, int64_t step,
+                                   const real *end, real *to) {
+    int64_t lines = (rows - 1) * y->stride + y->reach + 1, top = row0 * y->stride + y->low;
+    int64_t lo = TG_MIN(TG_MAX(-top, 0), lines), hi = TG_MAX(TG_MIN(y->in - top, lines), lo);
+    for (int64_t c = 0; c < channels; c++, from += y->in * x->in)
+        for (int64_t i = 0; i < images; i++, to += s->picture) {
+            const real *f = from + i * step + (top + lo) * x->in;
+            real *t = to + lo * s->pitch;
+            memset(to, 0, (size_t)(lo * s->pitch) * sizeof(real));
+            if (s->pitch == x->in && x->low == 0 && x->stride == 1)
+                conv_copy(t, f, (hi - lo) * s->pitch);
+            else
+                for (int64_t line = lo; line < hi; line++, f += x->in, t += s->pitch)
+                    conv_stage_line(x, s->phase, f, end, t);
+            memset(to + hi * s->pitch, 0, (size_t)((lines - hi) * s->pitch) * sizeof(real));
         }
+}
+
+/* ---- fetching ahead: pictures come from memory at some 6 GB/s where they are copied in one go, and at no cost where
+ * the lines were asked for while tiles were computed (128 -> 128 3x3 at 28x28: see conv_gemm.h) ---- */
+
+typedef struct {
+    const char *from; /* of `pictures` pictures, `step` bytes apart, the first `bytes` bytes */
+    int64_t step, bytes, pictures;
+    int64_t at, share; /* the next picture and byte; how much to ask for at a time */
+} conv_ahead;
+
+static inline conv_ahead conv_ahead_of(const real *from, int64_t pictures, int64_t step, int64_t count, int64_t turns) {
+    conv_ahead a = {(const char *)from, step * (int64_t)sizeof(real), count * (int64_t)sizeof(real), pictures, 0, 0};
+    a.share = GEMM_UP(gemm_pieces(a.bytes * pictures, TG_MAX(turns, 1)), 64);
+    return a;
+}
+
+static inline void conv_fetch(conv_ahead *a) {
+    for (int64_t left = a->share; left > 0 && a->pictures > 0;) {
+        int64_t end = TG_MIN(a->at + left, a->bytes);
+        left -= end - a->at;
+        for (; a->at < end; a->at += 64) __builtin_prefetch(a->from + a->at, 0, 2);
+        if (a->at >= a->bytes) a->at = 0, a->from += a->step, a->pictures--;
+    }
 }
 
 #endif

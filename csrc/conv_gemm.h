@@ -76,17 +76,20 @@ static inline void conv_weight_panel(const conv *c, int which, const conv_plan *
 /* ---- panels of B ---- */
 
 /* The vectors that make a row of a panel: which place of the stage goes where. Outputs of one row lie side by side;
- * what a vector copies beyond them is written over by the next one, past a panel's end by the panel's next row. */
+ * what a vector copies beyond them is written over by the next one, past a panel's end by the panel's next row. (Masks
+ * that put each vector together from two rows save stores, and were no faster.) */
 static inline int conv_vectors(const conv_stage *s, int64_t step, int64_t rows, int64_t cols, int64_t j, int64_t w,
                                int64_t *from, int64_t *to) {
+    int64_t q = j % cols, line = j / cols % rows, picture = j / cols / rows;
     int n = 0;
-    for (int64_t at = 0; at < w;) {
-        int64_t row = (j + at) / cols, q = (j + at) % cols, run = TG_MIN(cols - q, w - at);
+    for (int64_t at = 0; at < w; q = 0) {
+        int64_t run = TG_MIN(cols - q, w - at);
         for (int64_t i = 0; i < run; i += GEMM_LANES, n++) {
-            from[n] = row / rows * s->picture + row % rows * step * s->pitch + q + i;
+            from[n] = picture * s->picture + line * step * s->pitch + q + i;
             to[n] = at + i;
         }
         at += run;
+        if (++line == rows) line = 0, picture++;
     }
     return n;
 }
@@ -98,7 +101,7 @@ GEMM_INLINE void conv_pack_rows(int n, const int64_t *from, const int64_t *at, i
             for (int v = 0; v < n; v++) *(gemm_loose *)(to + at[v]) = *(const gemm_loose *)(stage + tap[t] + from[v]);
 }
 
-/* A panel of B: rows of channels and taps, each the elements that outputs j.. read there. */
+/* A panel of B: a row for each channel and tap, of the elements that some outputs read there. */
 static inline void conv_pack(int n, const int64_t *from, const int64_t *at, int64_t channels, int64_t plane,
                              int64_t taps, const int64_t *tap, const real *stage, real *to, int64_t ld) {
     switch (n) { /* the compiler keeps a constant number of places in registers */
@@ -129,6 +132,8 @@ typedef struct {
     int64_t image, images, row, rows; /* the unit's pictures and rows of outputs */
     const real *from;                 /* the group's first channel of its first picture */
     int64_t from_image;               /* elements between pictures there */
+    const real *from_end;             /* where the last picture ends */
+    int64_t next;                     /* whether there are pictures after these */
     const real *weights;              /* the group's panels */
     real *c;                          /* outputs: channels crs apart, elements side by side */
     int64_t crs;
@@ -154,6 +159,14 @@ static inline void conv_panels(const conv_job *job, int64_t c0, int64_t channels
     int64_t cols = job->x.out, count = job->images * job->rows * cols, plane = job->y.in * job->x.in;
     int64_t from[GEMM_COLS], at[GEMM_COLS];
     real edge[GEMM_ROWS * GEMM_COLS];
+    int64_t turns = gemm_pieces(count, GEMM_COLS) * p->panels;
+    conv_ahead ahead = {0};
+    if (p->row_blocks == 1 && !last)
+        ahead = conv_ahead_of(job->from + (c0 + channels) * plane, job->images, job->from_image,
+                              TG_MIN(channels, p->channels - c0 - channels) * plane, turns);
+    else if (p->row_blocks == 1 && job->next)
+        ahead = conv_ahead_of(job->from + job->images * job->from_image, job->images, job->from_image,
+                              TG_MIN(conv_depth(p, taps), p->channels) * plane, turns);
     for (int64_t j = 0; j < count; j += GEMM_COLS) {
         int64_t w = TG_MIN(GEMM_COLS, count - j), full = GEMM_UP(w, GEMM_LANES);
         if (stage) {
@@ -167,6 +180,11 @@ static inline void conv_panels(const conv_job *job, int64_t c0, int64_t channels
             gemm_tile_fn *tile = gemm_tiles[r - 1][full / GEMM_LANES - 1];
             const real *a = job->weights + i * k + c0 * taps * r;
             real *c = job->c + i * job->crs + j;
+            conv_fetch(&ahead);
+            if (i + r < p->m) /* the outputs of the next tile */
+                for (int64_t q = 0; q < TG_MIN(r, p->m - i - r); q++)
+                    for (int64_t v = 0; v < full * (int64_t)sizeof(real); v += 64)
+                        __builtin_prefetch((char *)(c + (r + q) * job->crs) + v, 1);
             if (w == full || p->buffered) {
                 tile(kc, a, 1, r, panel, full, c, job->crs, c0 > 0);
             } else {
@@ -181,18 +199,17 @@ static inline void conv_panels(const conv_job *job, int64_t c0, int64_t channels
     }
 }
 
-/* Does B lie in memory as it is: one tap, no padding, no stride? */
-GEMM_INLINE int conv_in_place(const conv_job *job) {
-    const conv_axis *y = &job->y, *x = &job->x;
-    return job->images == 1 && y->taps * x->taps == 1 && y->stride * x->stride == 1 && y->low == 0 && x->low == 0 &&
-           x->in == x->out && y->in >= y->out;
+/* Do panels of B lie in memory as they are: one tap, no padding, no stride? */
+GEMM_INLINE int conv_in_place(const conv_axis *y, const conv_axis *x) {
+    return y->taps * x->taps == 1 && y->stride * x->stride == 1 && y->low == 0 && x->low == 0 && x->in == x->out &&
+           y->in >= y->out;
 }
 
 static inline void conv_correlate(conv_job *job, real *own) {
     const conv_plan *p = job->p;
     int64_t taps = job->y.taps * job->x.taps, depth = conv_depth(p, taps);
     int64_t *tap = (int64_t *)own;
-    real *stage = !p->few && conv_in_place(job) ? NULL : own + p->at_stage;
+    real *stage = !p->few && job->images == 1 && conv_in_place(&job->y, &job->x) ? NULL : own + p->at_stage;
     if (taps * p->channels == 0) {
         int64_t count = job->images * job->rows * conv_pitch(p, job->x.out);
         for (int64_t i = 0; i < p->m; i++) memset(job->c + i * job->crs, 0, (size_t)count * sizeof(real));
@@ -203,9 +220,9 @@ static inline void conv_correlate(conv_job *job, real *own) {
     conv_tap_places(&job->y, &job->x, &job->s, tap);
     for (int64_t c0 = 0; c0 < p->channels; c0 += depth) {
         int64_t channels = TG_MIN(depth, p->channels - c0), last = c0 + depth >= p->channels;
-        for (int64_t i = 0; stage && i < job->images; i++)
-            conv_stage_fill(&job->y, &job->x, &job->s, job->row, job->rows, channels,
-                            job->from + i * job->from_image + c0 * job->y.in * job->x.in, stage + i * job->s.picture);
+        if (stage)
+            conv_stage_fill(&job->y, &job->x, &job->s, job->row, job->rows, channels, job->images,
+                            job->from + c0 * job->y.in * job->x.in, job->from_image, job->from_end, stage);
         if (p->few)
             conv_few(&job->s, job->y.stride, job->images, job->rows, job->x.out, p->m, channels, taps, tap,
                      job->weights + c0 * taps * p->m, stage, job->c, job->crs, c0 > 0);
@@ -240,12 +257,17 @@ static inline void conv_row_out(const conv_plan *p, const real *sums, int64_t li
 static inline void conv_copy_out(const conv_job *job, const real *sums, real *out, int64_t step, int64_t plane,
                                  int64_t width) {
     const conv_axis *y = &job->y;
+    int whole = y->apart == 1 && job->p->parts_x == 1 && conv_pitch(job->p, width) == width;
+    int64_t lines = whole ? 1 : job->rows, n = whole ? job->rows * width : width; /* rows that lie side by side, too */
     for (int64_t i = 0; i < job->p->m; i++, out += plane, sums += job->p->sums)
         for (int64_t b = 0; b < job->images; b++)
-            for (int64_t r = 0; r < job->rows; r++) {
+            for (int64_t r = 0; r < lines; r++) {
                 real *to = out + b * step + (y->place + (job->row + r) * y->apart) * width;
-                conv_row_out(job->p, sums, b * job->rows + r, to, width);
-                conv_finish(to, 0, 1, width, job->bias ? job->bias + i : NULL, job->relu);
+                if (whole)
+                    conv_copy(to, sums + b * n, n);
+                else
+                    conv_row_out(job->p, sums, b * job->rows + r, to, width);
+                conv_finish(to, 0, 1, n, job->bias ? job->bias + i : NULL, job->relu);
             }
 }
 
@@ -256,6 +278,8 @@ static inline void conv_gemm_unit(const tg_node *node, const conv *c, int which,
     int64_t width = size[1], plane = size[0] * width, from_plane = from_size[0] * from_size[1];
     conv_job job = {.p = p, .images = TG_MIN(p->images, c->n - image), .relu = c->relu};
     job.row = unit / p->group_blocks % p->row_blocks * p->rows;
+    job.from_end = (const real *)node->args[1].data + c->n * c->groups * p->channels * from_plane;
+    job.next = image + 2 * p->images <= c->n;
     job.from_image = c->groups * p->channels * from_plane;
     for (int64_t g = g0; g < TG_MIN(g0 + p->groups, c->groups); g++) {
         real *out = (real *)node->args[0].data + (image * c->groups + g) * p->m * plane;
@@ -286,6 +310,9 @@ static inline void conv_blocks(const conv *c, int which, conv_plan *p) {
     const int64_t *size = which == CONV_FORWARD ? c->out : c->in;
     int64_t each = p->few ? 0 : size[0] * size[1] / (p->parts_y * p->parts_x); /* outputs of a correlation */
     int64_t units = c->n * c->groups, work = p->m * size[0] * size[1] * p->channels * c->kernel[0] * c->kernel[1];
+    conv_axis y, x;
+    conv_part(c, which, 0, &y, &x);
+    if (conv_in_place(&y, &x) && each >= 4 * GEMM_COLS) each = 0;
     p->images = 1, p->rows = gemm_pieces(size[0], p->parts_y), p->groups = 1;
     while (each &&
            (p->images * each < GEMM_LANES || GEMM_UP(p->images * each, GEMM_LANES) * 32 > p->images * each * 33) &&

@@ -122,6 +122,21 @@ static inline void conv_weight_many(const conv *c, const conv_weight_plan *p, co
                     gemm_pack(panels + i * depth + q * rows * ax.out * r, r, r, rows * ax.out,
                               dy + (b + q) * dy_image + i * plane_y + row0 * ax.out, plane_y, 1);
             }
+            /* What comes next is asked for while tiles are computed. */
+            int64_t turns = gemm_pieces(channels, GEMM_COLS) * p->taps * gemm_pieces(p->m, p->height);
+            int64_t next = row0 + rows < ay.out ? b : b + images, line0 = next == b ? row0 + rows : 0;
+            conv_ahead ahead_y = {0}, ahead_x = {0};
+            if (next < n && p->images == 1) {
+                int64_t lines = TG_MIN(p->rows, ay.out - line0), top = line0 * ay.stride;
+                ahead_y = conv_ahead_of(dy + next * dy_image + line0 * ax.out, p->m, plane_y, lines * ax.out, turns);
+                ahead_x = conv_ahead_of(x + next * x_image + top * ax.in, channels, plane_x,
+                                        TG_MAX(TG_MIN(lines * ay.stride, ay.in - top), 0) * ax.in, turns);
+            } else if (next < n) {
+                ahead_y =
+                    conv_ahead_of(dy + next * dy_image, TG_MIN(images, n - next), dy_image, p->m * plane_y, turns);
+                ahead_x =
+                    conv_ahead_of(x + next * x_image, TG_MIN(images, n - next), x_image, channels * plane_x, turns);
+            }
             real *to = sums;
             for (int64_t c0 = 0; c0 < channels; c0 += GEMM_COLS) {
                 int64_t width = TG_MIN(GEMM_COLS, channels - c0), ld = GEMM_UP(width, GEMM_LANES);
@@ -132,9 +147,12 @@ static inline void conv_weight_many(const conv *c, const conv_weight_plan *p, co
                         line[q * rows + i] = (q * picture + i * ay.stride * columns) * ld;
                 }
                 for (int64_t t = 0; t < p->taps; t++) {
-                    const real *at = stage + (t / ax.taps * ay.step * columns + t % ax.taps * ax.step) * ld;
+                    int64_t y0 = t / ax.taps * ay.step + ay.start - ay.low,
+                            x0 = t % ax.taps * ax.step + ax.start - ax.low;
+                    const real *at = stage + (y0 * columns + x0) * ld;
                     for (int64_t i = 0; i < p->m; i += p->height) {
                         int64_t r = TG_MIN(p->height, p->m - i);
+                        conv_fetch(&ahead_y), conv_fetch(&ahead_x);
                         conv_weight_tiles[r - 1][ld / GEMM_LANES - 1](images * rows, line, ax.out, panels + i * depth,
                                                                       at, ax.stride * ld, to, b > 0 || row0 > 0);
                         to += r * ld;
@@ -197,10 +215,10 @@ typedef void conv_dot_fn(int64_t pixels, const real *dy, int64_t drs, const real
         conv_dot_tile(r, j, pixels, dy, drs, patches, prs, lanes);                                                \
     }
 #if CONV_DOT_COLS == 9
-#define CONV_DOT_ROW(r)                                                                                      \
-    CONV_DOT(r, 1)                                                                                           \
-    CONV_DOT(r, 2) CONV_DOT(r, 3) CONV_DOT(r, 4) CONV_DOT(r, 5) CONV_DOT(r, 6) CONV_DOT(r, 7) CONV_DOT(r, 8) \
-        CONV_DOT(r, 9)
+#define CONV_DOT_ROW(r) \
+    CONV_DOT(r, 1)      \
+    CONV_DOT(r, 2)      \
+    CONV_DOT(r, 3) CONV_DOT(r, 4) CONV_DOT(r, 5) CONV_DOT(r, 6) CONV_DOT(r, 7) CONV_DOT(r, 8) CONV_DOT(r, 9)
 #define CONV_DOT_NAMES(r)                                                                      \
     {conv_dot_##r##_1, conv_dot_##r##_2, conv_dot_##r##_3, conv_dot_##r##_4, conv_dot_##r##_5, \
      conv_dot_##r##_6, conv_dot_##r##_7, conv_dot_##r##_8, conv_dot_##r##_9},
@@ -209,8 +227,9 @@ typedef void conv_dot_fn(int64_t pixels, const real *dy, int64_t drs, const real
 #define CONV_DOT_NAMES(r) {conv_dot_##r##_1, conv_dot_##r##_2, conv_dot_##r##_3},
 #endif
 CONV_DOT_ROW(1)
-CONV_DOT_ROW(2) CONV_DOT_ROW(3) static conv_dot_fn *const conv_dots[CONV_DOT_ROWS][CONV_DOT_COLS] = {
-    CONV_DOT_NAMES(1) CONV_DOT_NAMES(2) CONV_DOT_NAMES(3)};
+CONV_DOT_ROW(2)
+CONV_DOT_ROW(3) static conv_dot_fn *const conv_dots[CONV_DOT_ROWS][CONV_DOT_COLS] = {CONV_DOT_NAMES(1) CONV_DOT_NAMES(2)
+                                                                                         CONV_DOT_NAMES(3)};
 
 /* Rows of patches, one for each channel and tap: what `rows` rows of outputs read, side by side, then zeros. */
 static inline void conv_patches(const conv_stage *s, int64_t step, int64_t rows, int64_t cols, int64_t channels,
@@ -228,7 +247,7 @@ static inline void conv_patches(const conv_stage *s, int64_t step, int64_t rows,
 
 /* A unit's sums: [output channel][channel, tap]. */
 static inline void conv_weight_few(const conv *c, const conv_weight_plan *p, const real *dy, const real *x, int64_t n,
-                                   int64_t dy_image, int64_t x_image, real *sums, real *own) {
+                                   int64_t dy_image, int64_t x_image, const real *x_end, real *sums, real *own) {
     conv_axis ay = conv_axis_forward(c, 0), ax = conv_axis_forward(c, 1);
     int64_t plane_y = ay.out * ax.out, k = p->channels * p->taps;
     int64_t *tap = (int64_t *)own;
@@ -239,7 +258,7 @@ static inline void conv_weight_few(const conv *c, const conv_weight_plan *p, con
             int64_t rows = TG_MIN(p->rows, ay.out - row0);
             conv_stage s = conv_stage_of(&ay, &ax, rows, 1);
             conv_tap_places(&ay, &ax, &s, tap);
-            conv_stage_fill(&ay, &ax, &s, row0, rows, p->channels, x + b * x_image, stage);
+            conv_stage_fill(&ay, &ax, &s, row0, rows, p->channels, 1, x + b * x_image, 0, x_end, stage);
             conv_patches(&s, ay.stride, rows, ax.out, p->channels, p->taps, tap, stage, patches, p->pitch);
             real *to = lanes;
             for (int64_t j = 0; j < k; j += CONV_DOT_COLS)
@@ -344,7 +363,8 @@ static inline void conv_weight_run(const tg_node *node, int phase, int64_t lo, i
         const real *x = (const real *)node->args[2].data + (b * c.c + g * p->channels + c0) * x_plane;
         real *sums = (real *)node->aux + u * p->sums;
         if (p->dots)
-            conv_weight_few(&c, p, dy, x, n, c.k * dy_plane, c.c * x_plane, sums, (real *)own);
+            conv_weight_few(&c, p, dy, x, n, c.k * dy_plane, c.c * x_plane,
+                            (const real *)node->args[2].data + c.n * c.c * x_plane, sums, (real *)own);
         else
             conv_weight_many(&c, p, dy, x, n, TG_MIN(p->span, p->channels - c0), c.k * dy_plane, c.c * x_plane, sums,
                              (real *)own);
