@@ -105,6 +105,14 @@ def conv2d(
     Channels and weights fall into `groups` that don't see each other. padding, zeros on both sides, may be 'valid'
     (none) or 'same' (as much as keeps the size, for stride 1).
     Raises RuntimeError for shapes that don't fit, different dtypes, or a kernel larger than the padded input."""
+    operands = (input, weight) if bias is None else (input, weight, bias)
+    attrs = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups, "activation": NONE}
+    try:  # of a layer, whose arguments are pairs, a signature met before is found without checks
+        spec = conv2d_op.specs.get((*[x.layout for x in operands], *attrs.items()))
+    except (AttributeError, TypeError):  # of what is no tensor, or lists
+        spec = None
+    if spec is not None:
+        return conv2d_op.run(spec, operands)
     return _conv(2, input, weight, bias, stride, padding, dilation, groups)
 
 
