@@ -164,8 +164,11 @@ def _mapped(
 
 
 def _expanded(m: Sequence[float], size: Sequence[int]) -> tuple[int, int]:
-    """The size that holds the whole of a turned image: of its corners, to 1e-4 of a pixel."""
+    """The size that holds the whole of a turned image: after quarter turns that of a transposed one, as Pillow's, else
+    torchvision's, which asks where the corners are, to 1e-4 of a pixel."""
     height, width = size
+    if 0 in (m[0], m[1]):
+        return (width, height) if m[0] == 0 else (height, width)
     corners = [(x * width / 2, y * height / 2) for x in (-1, 1) for y in (-1, 1)]
     ends = []
     for a, b, n in ((m[3], m[4], height), (m[0], m[1], width)):

@@ -39,10 +39,13 @@ def cut(
     size: Sequence[int],
     top: tuple[int, int],
     left: tuple[int, int],
-    fill: tuple[float, ...] = (0,) * CHANNELS,
+    fill: tuple[float, ...] | None = None,
     mode: int = 0,
 ) -> Step:
-    """A window (height, width) at a place between the limits, which may reach outside of the image."""
+    """A window (height, width) at a place between the limits, which may reach outside of the image, onto zeros where
+    there are no other colours."""
+    if fill is None:
+        fill = (0,) * max(planes[0], CHANNELS)
     return Step(WINDOW, planes[1], planes[2], size[0], size[1], top=top, left=left, mode=mode, fill=fill)
 
 
