@@ -471,6 +471,20 @@ def test_initial_values(torch, name, groups):
     assert abs(mine.weight.detach().numpy().std() / (bound / np.sqrt(3)) - 1) < 0.05
 
 
+@pytest.mark.parametrize("shape, groups", [((3, 3, 5), 1), ((4, 2, 3, 3), 2), ((2, 5, 3, 4), 1), ((6, 2, 2, 3), 3)])
+def test_dirac_passes_channels_on(torch, shape, groups):
+    mine, theirs = (t.nn.init.dirac_(t.ones(*shape), groups) for t in (tg, torch))
+    assert (mine.numpy() == theirs.numpy()).all()
+    x = tg.tensor(draw(2, shape[1] * groups, *[9] * (len(shape) - 2)), dtype=tg.float32)
+    y = (F.conv1d if len(shape) == 3 else F.conv2d)(x, mine, padding="same", groups=groups)
+    if shape[0] == shape[1] * groups and all(n % 2 for n in shape[2:]):
+        assert (y.numpy() == x.numpy()).all()
+    with pytest.raises(ValueError, match="must be divisible by groups=7"):
+        nn.init.dirac_(mine, 7)
+    with pytest.raises(ValueError, match="3, 4, or 5 dimensions"):
+        nn.init.dirac_(tg.ones(3, 3))
+
+
 def test_output_size(torch):
     mine, theirs = (t.nn.ConvTranspose2d(4, 6, 3, stride=2, padding=1) for t in (tg, torch))
     for size in ([9, 11], (10, 12), (2, 6, 10, 11)):

@@ -1,9 +1,9 @@
-"""The Numba backend: elementwise ops lifted from their references, loops of their own for products and reductions.
+"""The Numba backend: elementwise ops lifted from their references, loops of their own for products, reductions, images.
 
 Lifting reads a reference's source, drops `out=`, and compiles what is left as a function of single elements; so an
 elementwise op needs no line here. What cannot be lifted runs on the reference. Compiled when first used; the loops
 are kept on disk where a folder can be written. Left out: multi-dimensional fancy indexing, losses, random numbers.
-Read next: numba_kernels.py.
+Read next: numba_kernels.py; numba_images.py and numba_planes.py.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Fills tensors with initial values, in place, by PyTorch's names and distributions.
 
-The numbers come from the package's seeded generator (tg.manual_seed) or from `generator`. Left out on purpose: dirac_,
-for convolutions. Read next: linear.py, which shows how a layer uses these.
+The numbers come from the package's seeded generator (tg.manual_seed) or from `generator`.
+Read next: linear.py, which shows how a layer uses these.
 """
 
 from __future__ import annotations
@@ -115,6 +115,22 @@ def eye_(tensor: Tensor) -> Tensor:
     if tensor.dim() != 2:
         raise ValueError(f"eye_: only tensors with 2 dimensions are supported, got shape {tensor.shape}")
     return tensor.copy_(eye(*tensor.shape, dtype=tensor.dtype))
+
+
+@no_grad
+def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
+    """Convolution weights (out, in / groups, *kernel), 1 to 3 spatial dimensions, that pass channel i of each group on
+    as it is. Raises ValueError for other shapes and for groups that don't divide the first dimension."""
+    shape = tensor.shape
+    if len(shape) not in (3, 4, 5):
+        raise ValueError(f"dirac_: only tensors with 3, 4, or 5 dimensions are supported, got shape {shape}")
+    if shape[0] % groups:
+        raise ValueError(f"dirac_: dimension 0 of shape {shape} must be divisible by groups={groups}")
+    each, middle = shape[0] // groups, [n // 2 for n in shape[2:]]
+    values = np.zeros(shape, tensor.dtype.name)
+    for i in range(min(each, shape[1])):
+        values[i::each, i][:, *middle] = 1
+    return tensor.copy_(from_numpy(values))
 
 
 def _calculate_fan_in_and_fan_out(tensor: Tensor) -> tuple[int, int]:
