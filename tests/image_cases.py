@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from makers import Case, Int, Maker, N
+from makers import A, Case, Int, Maker, N
 
 from tinygrad_edu.ops import augment
 
@@ -63,7 +63,43 @@ CONVOLUTIONS: list[Case] = [
     Case("fold-all", lambda t, x: F(t).fold(x, (5, 6), (2, 3), (2, 1), (1, 2), (1, 2)), (N(2, 12, 20),)),
     Case("fold-unbatched", lambda t, x: F(t).fold(x, 4, 2, stride=2), (N(12, 4),)),
 ]
-POOLS: list[Case] = []
+
+
+def pooling(name: str, label: str, maker: Maker, *args: Any, **keywords: Any) -> Case:
+    return Case(f"{name}-{label}" if label else name, lambda t, x: getattr(F(t), name)(x, *args, **keywords), (maker,))
+
+
+POOLS = [
+    pooling("max_pool2d", "", A(2, 3, 6, 8), 2),
+    pooling("max_pool2d", "left-over", A(2, 2, 5, 7), 2),
+    pooling("max_pool2d", "wide", A(1, 1, 2, 66), 2),
+    pooling("max_pool2d", "overlapping", A(2, 2, 7, 6), 3, 2, 1),
+    pooling("max_pool2d", "dilated", A(2, 2, 7, 8), (3, 2), (1, 2), (1, 0), (1, 3)),
+    pooling("max_pool2d", "ceil", A(2, 2, 6, 7), 3, 2, ceil_mode=True),
+    pooling("max_pool2d", "indices", A(2, 2, 6, 7), 3, 2, 1, return_indices=True),
+    pooling("max_pool2d", "large", A(1, 2, 17, 18), 17, return_indices=False),  # more places than a byte can tell apart
+    pooling("max_pool2d", "unbatched", A(2, 4, 4), 2),
+    pooling("max_pool1d", "", A(2, 3, 9), 2),
+    pooling("max_pool1d", "all", A(3, 11), 3, 2, 1, 2, True, return_indices=True),
+    pooling("avg_pool2d", "", N(2, 3, 6, 8), 2),
+    pooling("avg_pool2d", "left-over", N(2, 2, 5, 7), 2),
+    pooling("avg_pool2d", "overlapping", N(2, 2, 7, 6), 3, 2, 1),
+    pooling("avg_pool2d", "inside", N(2, 2, 7, 6), (3, 2), (1, 2), (1, 0), count_include_pad=False),
+    pooling("avg_pool2d", "ceil", N(2, 2, 6, 7), 3, 2, 1, ceil_mode=True),
+    pooling("avg_pool2d", "divisor", N(2, 2, 6, 6), 2, divisor_override=3),
+    pooling("avg_pool2d", "whole", N(2, 2, 5, 6), (5, 6)),
+    pooling("avg_pool2d", "unbatched", N(2, 4, 4), 2),
+    pooling("avg_pool1d", "", N(2, 3, 9), 3, 2, 1),
+    pooling("adaptive_avg_pool2d", "", N(2, 2, 5, 7), (3, 4)),
+    pooling("adaptive_avg_pool2d", "even", N(2, 2, 6, 4), (3, None)),
+    pooling("adaptive_avg_pool2d", "global", N(2, 3, 5, 4), 1),
+    pooling("adaptive_avg_pool2d", "larger", N(2, 2, 3, 4), 5),
+    pooling("adaptive_avg_pool1d", "", N(2, 3, 7), 3),
+    pooling("adaptive_max_pool2d", "", A(2, 2, 5, 7), (3, 4)),
+    pooling("adaptive_max_pool2d", "even", A(2, 2, 6, 4), (3, None)),
+    pooling("adaptive_max_pool2d", "indices", A(2, 2, 5, 7), (3, 2), return_indices=True),
+    pooling("adaptive_max_pool1d", "", A(3, 7), 3),
+]
 NORMALISATIONS: list[Case] = []
 FUSED: list[Case] = []
 
@@ -82,8 +118,40 @@ def augmented(t: Any, images: Any, rows: Any, key: Any) -> Any:
     return augment.augment(images.to(t.uint8), rows, key, steps, mean=(0.5, 0.2), std=(0.3, 2.0))
 
 
+def resampling(mode: str, maker: Maker, label: str = "", **keywords: Any) -> Case:
+    name = f"interpolate-{mode}-{label}" if label else f"interpolate-{mode}"
+    return Case(name, lambda t, x: F(t).interpolate(x, mode=mode, **keywords), (maker,))
+
+
+def padding(mode: str, maker: Maker, *counts: int) -> Case:
+    return Case(f"pad-{mode}-{len(counts) // 2}d", lambda t, x: F(t).pad(x, counts, mode=mode), (maker,))
+
+
 RESAMPLING = [
     Case("augment", augmented, (Int(256, 9, 2, 6, 5), Int(9, 4), Int(99, 2)), first=False, second=False, torch=False),
+    resampling("nearest", N(2, 3, 4, 5), scale_factor=2),
+    resampling("nearest", N(2, 2, 5, 4), "size", size=(3, 7)),
+    resampling("nearest", N(2, 3, 7), "1d", scale_factor=1.6),
+    resampling("nearest-exact", N(2, 2, 5, 4), size=(3, 7)),
+    resampling("linear", N(2, 3, 7), scale_factor=2.5),
+    resampling("bilinear", N(2, 2, 4, 5), scale_factor=2),
+    resampling("bilinear", N(2, 2, 5, 4), "size", size=(3, 7)),
+    resampling("bilinear", N(2, 2, 5, 4), "corners", size=(8, 3), align_corners=True),
+    resampling("bilinear", N(2, 2, 5, 4), "scales", scale_factor=(1.3, 0.6)),
+    resampling("bilinear", N(2, 2, 5, 4), "recomputed", scale_factor=(1.3, 0.6), recompute_scale_factor=True),
+    resampling("area", N(2, 2, 5, 6), size=(3, 4)),
+    *[
+        row
+        for mode in ("reflect", "replicate", "circular")
+        for row in (
+            padding(mode, N(2, 3, 5), 2, 1),
+            padding(mode, N(2, 3, 4, 5), 1, 2, 3, 0),
+            padding(mode, N(2, 3, 4, 3), 1, 2, 0, 1, 2, 1),
+        )
+    ],
+    Case("pad-cut", lambda t, x: F(t).pad(x, (-1, 2, 1, -2), mode="circular"), (N(2, 3, 4, 5),)),
+    Case("pixel_shuffle", lambda t, x: t.pixel_shuffle(x, 2), (N(2, 8, 3, 2),)),
+    Case("pixel_unshuffle", lambda t, x: t.pixel_unshuffle(x, 2), (N(2, 3, 4, 6),)),
 ]
 
 IMAGES = [*CONVOLUTIONS, *POOLS, *NORMALISATIONS, *RESAMPLING, *FUSED]

@@ -15,7 +15,7 @@ import numpy as np
 from ..dtypes import float32, float64, uint8
 from ..storage import Layout
 from ..tensor import Tensor
-from .move import Array, Ints
+from .move import Array, Ints, copy_op
 from .pool import PlaneOp
 from .pooling import adaptive_avg_pool1d, adaptive_avg_pool2d
 from .views import permute, reshape
@@ -189,11 +189,13 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     r, shape = upscale_factor, input.layout.shape
     if len(shape) < 3 or r < 1 or shape[-3] % (r * r):
         raise RuntimeError(f"pixel_shuffle: upscale_factor {r} does not fit the channels of an input of shape {shape}")
+    if r == 1:
+        return copy_op(input)
     *lead, c, h, w = shape
     n = len(lead)
     x = reshape(input, (*lead, c // (r * r), r, r, h, w))
     x = permute(x, (*range(n), n, n + 3, n + 1, n + 4, n + 2))
-    return reshape(x, (*lead, c // (r * r), h * r, w * r)).contiguous()
+    return reshape(x, (*lead, c // (r * r), h * r, w * r))
 
 
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
@@ -205,8 +207,10 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
         raise RuntimeError(
             f"pixel_unshuffle: downscale_factor {r} does not divide the planes of an input of shape {shape}"
         )
+    if r == 1:
+        return copy_op(input)
     *lead, c, h, w = shape
     n = len(lead)
     x = reshape(input, (*lead, c, h // r, r, w // r, r))
     x = permute(x, (*range(n), n, n + 2, n + 4, n + 1, n + 3))
-    return reshape(x, (*lead, c * r * r, h // r, w // r)).contiguous()
+    return reshape(x, (*lead, c * r * r, h // r, w // r))

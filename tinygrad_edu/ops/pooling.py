@@ -313,8 +313,8 @@ def _even(plane: Ints, size: Ints) -> bool:
 
 
 def _adaptive_avg_pool(name: str, n: int, input: Tensor, output_size: OptionalSize) -> Tensor:
-    x = _planes(name, input, n)
     _adaptive_input(name, input, n)
+    x = _planes(name, input, n)
     size, plane = _target(name, output_size, x, n), x.layout.shape[2:]
     if size == (1, 1):
         y = mean(x, dim=(2, 3), keepdim=True)
@@ -330,6 +330,8 @@ def _adaptive_avg_pool(name: str, n: int, input: Tensor, output_size: OptionalSi
 
 def _adaptive_input(name: str, input: Tensor, n: int) -> None:
     _check_dtype(name, input)
+    if input.layout.ndim <= n:
+        raise ValueError(f"{name}: expected {n + 1} or more dimensions, got a tensor of shape {input.layout.shape}")
     if 0 in input.layout.shape[-n:]:
         raise RuntimeError(f"{name}: planes must not be empty, got a tensor of shape {input.layout.shape}")
 
@@ -343,14 +345,14 @@ def adaptive_avg_pool2d(input: Tensor, output_size: OptionalSize) -> Tensor:
     """The means of P x Q windows that cover the planes of (N, C, H, W) or (C, H, W): window i goes from floor(i H / P)
     to ceil((i + 1) H / P). output_size: P and Q, one number for both, None for the input's.
 
-    Raises RuntimeError for another number of dimensions, an empty plane, a negative size; NotImplementedError for
-    integers."""
+    Raises ValueError for too few dimensions, RuntimeError for too many, an empty plane or a negative size;
+    NotImplementedError for integers."""
     return _adaptive_avg_pool("adaptive_avg_pool2d", 2, input, output_size)
 
 
 def _adaptive_max_pool(name: str, n: int, input: Tensor, output_size: OptionalSize, return_indices: bool) -> Any:
-    x = _planes(name, input, n)
     _adaptive_input(name, input, n)
+    x = _planes(name, input, n)
     _not_empty(name, input, n)
     size, plane = _target(name, output_size, x, n), x.layout.shape[2:]
     if _even(plane, size):
