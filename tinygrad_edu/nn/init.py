@@ -129,7 +129,8 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     each, middle = shape[0] // groups, [n // 2 for n in shape[2:]]
     values = np.zeros(shape, tensor.dtype.name)
     for i in range(min(each, shape[1])):
-        values[i::each, i][:, *middle] = 1
+        at: tuple[Any, ...] = (slice(i, None, each), i, *middle)
+        values[at] = 1
     return tensor.copy_(from_numpy(values))
 
 
