@@ -40,14 +40,12 @@ AUGMENTATION = Compose(
 )
 # Of a one-cycle schedule, which does in few epochs what the report needed 30 and 60 for at a constant rate.
 CNN_EPOCHS = {False: 5, True: 10}  # without and with augmentation
-SCHEDULES = ("constant", "onecycle")
-EVALUATED = {"ann": 1000, "ann-modified": 1000, "cnn": 100}  # images at once: one's activations in a CNN are 2 MB
+EVALUATED = {"ann": 1000, "ann-modified": 1000, "cnn": 100}  # images at once: one's maps of a CNN's layer are 0.4 MB
 
 __all__ = [
     "NETWORKS",
     "PANELS",
     "RUNS",
-    "SCHEDULES",
     "TAKES",
     "Run",
     "Training",
