@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import dtype, float32, float64, int64
-from ..modes import unwatched
+from ..modes import modes
 from ..op import Spec
 from ..storage import Layout
 from ..tensor import Tensor
@@ -230,7 +230,7 @@ augment_op = Augment(_augment, _shape, lambda *_, dtype, **__: dtype, "augment")
 @lru_cache(64)
 def program(steps: tuple[Step, ...]) -> Tensor:
     """The steps as the kernel reads them: float64, a row each."""
-    with unwatched():  # a constant, not a part of the step that is being recorded
+    with modes.unwatched():  # a constant, not a part of the step that is being recorded
         return tensor(np.array([step.row() for step in steps]), dtype=float64)
 
 
