@@ -100,7 +100,48 @@ POOLS = [
     pooling("adaptive_max_pool2d", "indices", A(2, 2, 5, 7), (3, 2), return_indices=True),
     pooling("adaptive_max_pool1d", "", A(3, 7), 3),
 ]
-NORMALISATIONS: list[Case] = []
+
+
+def running(t: Any, like: Any, c: int) -> tuple[Any, Any]:
+    """A running mean and variance."""
+    mean = [0.25 * k - 0.5 for k in range(c)]
+    return t.tensor(mean, dtype=like.dtype), t.tensor([v * v + 0.5 for v in mean], dtype=like.dtype)
+
+
+def batch_norm(label: str, *makers: Maker, training: bool = True, ulps: float = 16, **keywords: Any) -> Case:
+    """Batch normalisation of the first tensor, the others weight and bias."""
+
+    def call(t: Any, x: Any, *affine: Any) -> Any:
+        mean, var = running(t, x, x.shape[1]) if keywords.get("tracked", True) else (None, None)
+        settings = {k: v for k, v in keywords.items() if k != "tracked"}
+        return F(t).batch_norm(x, mean, var, *affine, training=training, **settings)
+
+    return Case(f"batch_norm-{label}", call, makers, ulps=ulps)
+
+
+NORMALISATIONS: list[Case] = [
+    batch_norm("rows", N(7, 3), N(3), N(3)),
+    batch_norm("plain", N(5, 4), tracked=False),
+    batch_norm("small-planes", N(4, 3, 2, 3), N(3), N(3), eps=1e-2),
+    batch_norm("large-planes", N(3, 2, 6, 7), N(2), N(2), ulps=32),
+    batch_norm("weight-only", N(5, 3, 4), N(3)),
+    batch_norm("one-channel", N(2, 1, 5, 8), N(1), N(1), momentum=0.3),
+    batch_norm("eval", N(5, 3, 4), N(3), N(3), training=False),
+    batch_norm("eval-large", N(2, 2, 6, 6), N(2), N(2), training=False),
+    batch_norm("eval-plain", N(4, 3), training=False),
+    Case(
+        "batch_norm-strided", lambda t, x: F(t).batch_norm(x.transpose(0, 1), None, None, training=True), (N(3, 5, 4),)
+    ),
+    Case("instance_norm", lambda t, x: F(t).instance_norm(x), (N(2, 3, 4, 2),)),
+    Case("instance_norm-affine", lambda t, x, w, b: F(t).instance_norm(x, weight=w, bias=b), (N(2, 3, 5), N(3), N(3))),
+    Case(
+        "instance_norm-running",
+        lambda t, x: F(t).instance_norm(x, *running(t, x, 3), use_input_stats=False),
+        (N(2, 3, 5),),
+    ),
+    Case("group_norm", lambda t, x, w, b: F(t).group_norm(x, 2, w, b), (N(2, 6, 3, 2), N(6), N(6))),
+    Case("group_norm-plain", lambda t, x: F(t).group_norm(x, 2, eps=1e-3), (N(3, 10),)),
+]
 FUSED: list[Case] = []
 
 
