@@ -6,8 +6,8 @@
  * shapes), conv_few.h (depthwise), conv_weight.h (the weights' gradient), winograd.h (3x3 with many channels). */
 #include "conv_gemm.h"
 #include "conv_weight.h"
+#include "winograd.h"
 
-#ifdef TG_WINOGRAD_H
 #define CONV_WINOGRAD(name, which)                                                                   \
     static void name##_winograd(const tg_node *node, int phase, int64_t lo, int64_t hi, char *own) { \
         winograd_run(which, node, phase, lo, hi, own);                                               \
@@ -17,10 +17,6 @@
         node->run = name##_winograd;                                                                 \
         return 1;                                                                                    \
     }
-#else
-#define CONV_WINOGRAD(name, which) \
-    static int name##_by_winograd(tg_node *node) { return (void)node, 0; }
-#endif
 
 /* out[N, K, P, Q] = relu(conv(input[N, C, H, W], weight[K, C / groups, R, S]) + bias[K]), bias and relu as asked for:
  * args out, input, weight and perhaps bias; ints stride, padding, dilation (two each), groups, relu. */

@@ -1,14 +1,24 @@
 /* winograd.h: convolution with 3 x 3 weights, stride 1, by Winograd's method: forward and the gradient of its input.
  *
  * A result of 4 x 4 elements comes from 6 x 6 of the input: both sides are taken to 36 points, multiplied there, summed
- * over channels (a matrix product a point) and taken back: 36 multiplications where the direct way has 144. Left out on
- * purpose: other sizes of weights, groups, strides. Read next: winograd_tiles.h (the transforms), winograd_grad.h. */
+ * over channels (a matrix product a point) and taken back: 36 multiplications where the direct way has 144. Where a
+ * picture's end holds but one or two more rows or columns, F(2, 3) at 4 of the 6 points serves, so that 14 x 14 takes
+ * 84 % of the products and 2 x 2 is F(2x2, 3x3). The error in float32, largest over
+ * rms, is given below at WINO_ERROR.
+ * Left out on purpose: other sizes of weights, groups, strides. Read next: winograd_tiles.h, winograd_grad.h. */
 #ifndef TG_WINOGRAD_H
 #define TG_WINOGRAD_H
 
 #include "winograd_tiles.h"
 
-#define WINO_L2 (512 << 10)
+/* A block's transformed input and products, in bytes: what L2 holds beside the weights that stream through. On a Zen 5
+ * core (L2 1 MB), 128 -> 128 at 28 x 28 | 256 -> 256 at 14 x 14, batch 64: 512 KB 21.3 | 24.4 ms, 768 KB 21.5 | 23.5, 1
+ * MB 21.5 | 25.6, 3 MB 22.4 | 27.2. */
+#define WINO_BYTES (768 << 10)
+/* But so many tiles at least, as all weights are read once a block: 512 -> 512 at 7 x 7 with 12 tiles 45 ms, 24 40 ms.
+ */
+#define WINO_LEAST 28
+/* Units that there are at least, if the pictures have the tiles: 8 threads of uneven speed then end together. */
 #define WINO_UNITS 16
 
 enum { WINO_FORWARD, WINO_GRAD_INPUT, WINO_GRAD_WEIGHT };
@@ -16,16 +26,16 @@ enum { WINO_FORWARD, WINO_GRAD_INPUT, WINO_GRAD_WEIGHT };
 /* What prepare leaves for run in node->plan. "in" is what is read, "out" what is made: of the gradient of the input,
  * out are the input's channels. Sizes are in elements. */
 typedef struct {
-    int64_t images, in, out;             /* channels */
-    int64_t h, w, p, q, pad_y, pad_x;    /* pictures read: h x w, made: p x q */
-    int64_t tiles[2], half[2];           /* down, across: tiles of 4, and whether one of 2 follows */
-    int64_t bn, by, bx;                  /* a block: images, and tiles down and across, the halves counted */
-    int64_t blocks, blocks_y, blocks_x;  /* in all, and of a picture */
-    int64_t row, group, point;           /* of the transformed input: between tiles, channel vectors, points */
+    int64_t images, in, out;               /* channels */
+    int64_t h, w, p, q, pad_y, pad_x;      /* pictures read: h x w, made: p x q */
+    int64_t tiles[2], half[2];             /* down, across: tiles of 4, and whether one of 2 follows */
+    int64_t bn, by, bx;                    /* a block: images, and tiles down and across, the halves counted */
+    int64_t blocks, blocks_y, blocks_x;    /* in all, and of a picture */
+    int64_t row, group, point;             /* of the transformed input: between tiles, channel vectors, points */
     int64_t out_row, out_group, out_point; /* likewise, of the products; or of the gradient, for the weights' */
-    int64_t panel;                       /* forward: of weights: from point to point */
-    int64_t at_out, at_sum, at_picture;  /* where these begin in a thread's scratch; the transformed input does at 0 */
-    int64_t parts, chunks_in, chunks_out, chunk; /* weights: units, see winograd_grad.h */
+    int64_t panel;                         /* forward: of weights: from point to point */
+    int64_t at_out, at_sum, at_picture; /* where these begin in a thread's scratch; the transformed input does at 0 */
+    int64_t parts, chunks_in, chunk;    /* weights: units, see winograd_grad.h */
 } winograd;
 _Static_assert(sizeof(winograd) <= sizeof((tg_node *)0)->plan, "node->plan is too small");
 
@@ -110,7 +120,8 @@ GEMM_INLINE void wino_tile_in(int ny, int nx, const real *picture, int64_t cols,
     for (int i = 0; i < ny; i++) {
         wino_input(nx, t[i], e);
         GEMM_UNROLL
-        for (int j = 0; j < nx; j++) wino_store(to + (i * WINO_POINTS + j) * point + place.at[i / 4][j / 4] * row, e[j]);
+        for (int j = 0; j < nx; j++)
+            wino_store(to + (i * WINO_POINTS + j) * point + place.at[i / 4][j / 4] * row, e[j]);
     }
 }
 
@@ -247,8 +258,8 @@ static void wino_block_forward(const winograd *p, int64_t number, const real *x,
             for (int64_t c = 0; c < p->in; c += depth)
                 for (int64_t i = 0; i < n; i += height)
                     gemm_tiles[TG_MIN(height, n - i) - 1][cols / GEMM_LANES - 1](
-                        TG_MIN(depth, p->in - c), v + i * p->row + c, p->row, 1, u + c * cols, cols,
-                        m + i * p->out_row, p->out_row, c > 0);
+                        TG_MIN(depth, p->in - c), v + i * p->row + c, p->row, 1, u + c * cols, cols, m + i * p->out_row,
+                        p->out_row, c > 0);
         }
         for (int64_t j = 0; j < cols; j += GEMM_LANES) {
             int64_t planes = p->out - k - j;
@@ -261,8 +272,8 @@ static void wino_block_forward(const winograd *p, int64_t number, const real *x,
 
 static void wino_plan_forward(tg_node *node, winograd *p) {
     int64_t tiles = p->images * ((p->p + 1) / 4 + 1) * ((p->q + 1) / 4 + 1);
-    int64_t room = WINO_L2 / (WINO_ALL * (p->in + GEMM_COLS) * (int64_t)sizeof(real));
-    wino_cut(p, TG_MAX(TG_MIN(room, tiles / WINO_UNITS), GEMM_ROWS));
+    int64_t room = WINO_BYTES / (WINO_ALL * (p->in + GEMM_COLS) * (int64_t)sizeof(real));
+    wino_cut(p, TG_MAX(TG_MIN(TG_MAX(room, WINO_LEAST), tiles / WINO_UNITS), GEMM_ROWS));
     int64_t most = p->bn * p->by * p->bx;
     p->row = wino_odd(p->in), p->group = GEMM_LANES, p->point = wino_odd(most * p->row);
     p->out_row = GEMM_COLS, p->out_point = wino_odd(most * GEMM_COLS);

@@ -488,9 +488,12 @@ static void convolution(int kernel, int x, const char *types) {
         {1, 70, 2, 1, 1, 90, 1, 5, 1, 1, 0, 2, 1, 3},   {0, 3, 4, 1, 7, 9, 3, 3, 1, 1, 1, 1, 1, 1},
         {17, 4, 40, 1, 5, 3, 5, 3, 1, 1, 0, 0, 1, 1},   {1, 50, 30, 1, 40, 60, 3, 3, 1, 1, 1, 1, 1, 1},
         {40, 40, 30, 1, 9, 9, 3, 3, 2, 2, 1, 1, 1, 1},  {20, 3, 20, 1, 64, 50, 5, 5, 1, 1, 2, 2, 1, 1},
+        {70, 8, 9, 1, 2, 3, 3, 3, 1, 1, 2, 1, 1, 1},    {1, 20, 140, 1, 6, 130, 3, 3, 1, 1, 0, 2, 1, 1},
     };
     for (size_t e = 0; e < sizeof shapes_of / sizeof *shapes_of; e++)
-        for (int bias = 0; bias <= (types[0] == 'y'); bias++) {
+        for (int mode = 0; mode < (types[0] == 'y' ? 4 : 2); mode++) {
+            int bias = mode / 2;
+            tg_winograd_set(mode % 2);
             const int64_t *v = shapes_of[e];
             int64_t p = (v[4] + 2 * v[10] - v[12] * (v[6] - 1) - 1) / v[8] + 1;
             int64_t q = (v[5] + 2 * v[11] - v[13] * (v[7] - 1) - 1) / v[9] + 1;
