@@ -1,8 +1,7 @@
 """torch.nn.functional's functions: what layers compute, without their parameters. Imported as F.
 
 Most are ops under PyTorch's arguments; losses stand in loss_functions.py. With inplace=True the input itself takes the
-result. Left out: convolution and pooling, which come later, and
-arguments for sparse gradients. Read next: loss_functions.py.
+result. Left out: 3 dimensions, attention, arguments for sparse gradients. Read next: loss_functions.py.
 """
 
 from __future__ import annotations
