@@ -3,7 +3,7 @@
 The ops take planes (N, C, H, W); one dimension is two, the first of size 1. Max pooling fills a second output, the
 place of each maximum within its window, in a byte: its gradient needs nothing else, neither the input nor the output.
 All else is linear: picking at places and putting back there are each other's gradient, and so are means and their
-spreading. Left out: 3 dimensions, fractional and Lp pooling. Read next: pooling.py, what users call; csrc/pool.c.
+spreading. Left out: 3 dimensions, fractional and Lp pooling. Read next: pooling.py, what users call; csrc/pool.h.
 """
 
 from __future__ import annotations
