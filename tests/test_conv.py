@@ -339,12 +339,12 @@ def test_flops():
     attrs = {"stride": (1, 1), "padding": (1, 1), "dilation": (1, 1), "groups": 2}
     expected = 2 * (2 * 6 * 6 * 7) * (2 * 3 * 3)
     u = tg.ones(2, 6, 6, 7)
-    for op, operands, given in (  # kernels know attributes by their order
+    for op, operands, values in (  # kernels know attributes by their order
         (conv2d_op, (x, w), {**attrs, "activation": 0}),
         (conv2d_grad_input, (u, w), {"size": (6, 7), **attrs}),
         (conv2d_grad_weight, (u, x), {"kernel": (3, 3), **attrs}),
     ):
-        assert op.flops(op.spec(operands, given)) == expected
+        assert op.flops(op.spec(operands, values)) == expected
 
 
 # Errors
