@@ -37,6 +37,8 @@ UNREACHED = {
     "adam_": UPDATE,
     "rmsprop_": UPDATE,
     "adagrad_": UPDATE,
+    "batch_norm_fused_": "made by fuse.py alone: tests/test_batch_norm.py",
+    "batch_norm_grad_fused_": "made by fuse.py alone: tests/test_batch_norm.py",
 }
 
 # Ops for which the C backend runs the reference, and why.
