@@ -265,6 +265,9 @@ static __attribute__((noinline, noclone)) void interpolate(uint32_t *restrict q,
 /* to[i] = the low byte of q[i] */
 static inline void low_bytes(uint8_t *to, const uint32_t *q, int64_t n) {
     for (int64_t i = 0; i < n; i += 16) {
+#ifdef __AVX512F__
+        _mm_storeu_si128((__m128i *)(to + i), _mm512_cvtepi32_epi8(_mm512_loadu_si512(q + i)));
+#else
         halves x[4];
         memcpy(x, q + i, 64);
         halves y0 = __builtin_shufflevector(x[0], x[1], 0, 2, 4, 6, 8, 10, 12, 14);
@@ -272,6 +275,7 @@ static inline void low_bytes(uint8_t *to, const uint32_t *q, int64_t n) {
         chunk z =
             __builtin_shufflevector((chunk)y0, (chunk)y1, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
         memcpy(to + i, &z, 16);
+#endif
     }
 }
 
@@ -297,9 +301,9 @@ static inline void affine(uint8_t *to, const uint8_t *from, int64_t h, int64_t w
     for (p.first_row = 0; p.first_row < h; p.first_row = p.last_row) {
         p.last_row = TG_MIN(p.first_row + rows, h);
         for (p.first = 0; p.first < w; p.first += p.length) {
-            int32_t at[STRETCH + SLACK];
-            uint32_t q[STRETCH + SLACK];
-            float fx[STRETCH + SLACK], fy[STRETCH + SLACK];
+            _Alignas(64) int32_t at[STRETCH + SLACK];
+            _Alignas(64) uint32_t q[STRETCH + SLACK];
+            _Alignas(64) float fx[STRETCH + SLACK], fy[STRETCH + SLACK];
             p.length = TG_MIN(STRETCH, w - p.first);
             const int64_t n = (p.last_row - p.first_row) * p.length, padded = whole_vectors(n);
             uint8_t *out = to + p.first_row * w + p.first;
