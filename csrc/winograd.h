@@ -3,8 +3,9 @@
  * A result of 4 x 4 elements comes from 6 x 6 of the input: both sides are taken to 36 points, multiplied there, summed
  * over channels (a matrix product a point) and taken back: 36 multiplications where the direct way has 144. Where a
  * picture's end holds but one or two more rows or columns, F(2, 3) at 4 of the 6 points serves, so that 14 x 14 takes
- * 84 % of the products and 2 x 2 is F(2x2, 3x3). The error in float32, largest over
- * rms, is given below at WINO_ERROR.
+ * 84 % of the products and 2 x 2 is F(2x2, 3x3).
+ * Error in float32 (largest, over rms, against double; batch 64, 128 -> 128 at 28 x 28): forward 1.5e-5, gradient of
+ * the input 1.5e-5, of the weights 4e-6; PyTorch's 1.8e-6, 1.6e-6, 4e-5. A NaN or Inf is lost to the whole tile.
  * Left out on purpose: other sizes of weights, groups, strides. Read next: winograd_tiles.h, winograd_grad.h. */
 #ifndef TG_WINOGRAD_H
 #define TG_WINOGRAD_H
@@ -20,6 +21,7 @@
 #define WINO_LEAST 28
 /* Units that there are at least, if the pictures have the tiles: 8 threads of uneven speed then end together. */
 #define WINO_UNITS 16
+#define WINO_CHANNELS 8 /* least on either side, see winograd_fits */
 
 enum { WINO_FORWARD, WINO_GRAD_INPUT, WINO_GRAD_WEIGHT };
 
@@ -292,14 +294,17 @@ static void wino_plan_forward(tg_node *node, winograd *p) {
 
 /* ---- what conv.c calls ---- */
 
-/* Whether the node is better computed here: `which` as above. */
+/* Whether the node is better computed here: `which` as above. Direct over Winograd's time, forward, batch 64: 4 -> 32
+ * at 28 x 28 about 0.95; 8 -> 8 0.95 (its weights 1.6), 8 -> 32 1.3, 16 -> 16 at 14 x 14 1.9, 64 -> 64 at 4 x 4 4.1, at
+ * 1 x 1 1.7 (its weights 0.86). */
 static int winograd_fits(const tg_node *node, int which) {
     const int64_t *n = node->ints + (which == WINO_FORWARD ? 0 : 2); /* strides, padding, dilation, groups */
     const tg_array *w = &node->args[which == WINO_GRAD_WEIGHT ? 0 : 2], *y = &node->args[which == WINO_FORWARD ? 0 : 1];
     if (!tg_winograd_get() || w->shape[2] != 3 || w->shape[3] != 3) return 0;
     if (n[0] != 1 || n[1] != 1 || n[4] != 1 || n[5] != 1 || n[6] != 1) return 0;
     if (n[2] > 2 || n[3] > 2) return 0;
-    return y->shape[0] > 0 && y->shape[2] > 0 && y->shape[3] > 0 && w->shape[0] >= 8 && w->shape[1] >= 8;
+    return y->shape[0] > 0 && y->shape[2] > 0 && y->shape[3] > 0 && w->shape[0] >= WINO_CHANNELS &&
+           w->shape[1] >= WINO_CHANNELS;
 }
 
 static int winograd_prepare(tg_node *node, int which) {
