@@ -8,6 +8,9 @@
 #include "philox.h"
 
 #define DROPPED (8 * LANES) /* elements of a group */
+/* Bytes to fetch ahead: between two loads lies so much arithmetic that the processor does not look far enough by
+ * itself. 25 MB take 1.6 ms, without this 4.9 (AVX-512, Zen 5; a copy: 1.4). */
+#define AHEAD 1024
 
 /* A group: y = x scale, or 0. */
 static inline void drop_group(real *y, const real *x, const uint64_t *key, int64_t group, int32_t threshold,
@@ -29,6 +32,10 @@ static inline void drop(real *y, const real *x, int64_t first, int64_t n, const 
                         real scale) {
     for (int64_t i = 0; i < n;) {
         int64_t group = (first + i) / DROPPED, skip = (first + i) % DROPPED, count = TG_MIN(DROPPED - skip, n - i);
+        for (uintptr_t line = AHEAD; line < AHEAD + DROPPED * sizeof(real); line += 64) {
+            __builtin_prefetch((const void *)((uintptr_t)(x + i) + line));
+            __builtin_prefetch((const void *)((uintptr_t)(y + i) + line), 1);
+        }
         if (count == DROPPED) {
             drop_group(y + i, x + i, key, group, threshold, scale);
         } else { /* made whole elsewhere, of which a part is wanted */
