@@ -10,6 +10,7 @@ from typing import Any
 from makers import A, Case, Int, Maker, N
 
 from tinygrad_edu.ops import augment
+from tinygrad_edu.ops.batch_norm import batch_moments
 
 
 def F(t: Any) -> Any:
@@ -120,6 +121,7 @@ def batch_norm(label: str, *makers: Maker, training: bool = True, ulps: float = 
 
 
 NORMALISATIONS: list[Case] = [
+    Case("batch_moments", lambda t, x: batch_moments.apply(x), (N(4, 3, 5),), torch=False),
     batch_norm("rows", N(7, 3), N(3), N(3)),
     batch_norm("plain", N(5, 4), tracked=False),
     batch_norm("small-planes", N(4, 3, 2, 3), N(3), N(3), eps=1e-2),
