@@ -80,7 +80,7 @@ print(f"{sum(p.numel() for p in model.parameters()):,} parameters")
 optimizer = tg.optim.Adam(model.parameters(), lr=0.001)
 scheduler = None
 if CNN:
-    scheduler = tg.optim.lr_scheduler.OneCycleLR(optimizer, 0.003, epochs=EPOCHS, steps_per_epoch=len(train_loader))
+    scheduler = tg.optim.lr_scheduler.OneCycleLR(optimizer, 0.001, epochs=EPOCHS, steps_per_epoch=len(train_loader))
 
 
 @tg.replay  # recorded on the first call, then one call into C, without Python in between

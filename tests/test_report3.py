@@ -46,8 +46,7 @@ def test_the_table_of_runs():
         assert chosen["batch"] == (64 if "cnn" in name else 128)
         assert chosen["schedule"] == ("onecycle" if "cnn" in name else "constant")
         assert chosen["epochs"] == run.epochs or "cnn" in name
-        assert chosen["lr"] == (0.003 if "cnn" in name else 0.001)
-        assert settings(run, Options(schedule="onecycle"))["lr"] == 0.003
+        assert chosen["lr"] == settings(run, Options(schedule="onecycle"))["lr"] == 0.001
         other = settings(run, Options(schedule="constant", lr=0.5, epochs=2))
         assert (other["schedule"], other["lr"], other["epochs"]) == ("constant", 0.5, 2)
         assert settings(run, Options(schedule="constant"))["epochs"] == run.epochs
