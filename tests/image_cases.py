@@ -11,6 +11,7 @@ from makers import A, Case, Int, Maker, N
 
 from tinygrad_edu.ops import augment
 from tinygrad_edu.ops.batch_norm import batch_moments
+from tinygrad_edu.ops.pool import max_pool2d_op, max_pool2d_pick
 
 
 def F(t: Any) -> Any:
@@ -70,7 +71,16 @@ def pooling(name: str, label: str, maker: Maker, *args: Any, **keywords: Any) ->
     return Case(f"{name}-{label}" if label else name, lambda t, x: getattr(F(t), name)(x, *args, **keywords), (maker,))
 
 
+def picked(t: Any, x: Any) -> Any:
+    """What stands where the largest stood in x's square: the gradient's gradient, whose own only third orders need."""
+    window = {"kernel": (2, 2), "stride": (2, 2), "padding": (0, 0), "dilation": (1, 1)}
+    places = t.zeros(2, 3, 3, 4, dtype=t.uint8)
+    max_pool2d_op.apply((x * x).detach(), places, **window, ceil_mode=False)
+    return max_pool2d_pick.apply(x, places, **window)
+
+
 POOLS = [
+    Case("max_pool2d_pick", picked, (A(2, 3, 6, 8),), torch=False),
     pooling("max_pool2d", "", A(2, 3, 6, 8), 2),
     pooling("max_pool2d", "left-over", A(2, 2, 5, 7), 2),
     pooling("max_pool2d", "wide", A(1, 1, 2, 66), 2),
