@@ -39,7 +39,7 @@ def ann_modified(nn: Any) -> Any:
     layers = []
     sizes = (784, 392, 196, 98)
     for fan_in, fan_out in pairwise(sizes):
-        layers += [nn.Linear(fan_in, fan_out), nn.ReLU(), nn.BatchNorm1d(fan_out), nn.Dropout(0.25)]
+        layers += [nn.Linear(fan_in, fan_out), nn.BatchNorm1d(fan_out), nn.ReLU(), nn.Dropout(0.25)]
     return nn.Sequential(*layers, nn.Linear(98, 10), nn.LogSoftmax(1))
 
 
