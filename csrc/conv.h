@@ -105,35 +105,50 @@ static inline void conv_copy(real *to, const real *from, int64_t n) {
     }
 }
 
-/* A line of the stage: the columns from x->low on of a row of a picture, zeros around it; the pictures end at `end`. */
-static inline void conv_stage_line(const conv_axis *x, int64_t phase, const real *from, const real *end, real *to) {
-    int64_t step = x->stride, lo = TG_MIN(x->low < 0 ? -x->low / step : 0, phase);
-    from += x->low + lo * step; /* place i of remainder r holds column x->low + r + i * step */
-    int64_t hi = TG_MAX(TG_MIN(gemm_pieces(TG_MAX(x->in - x->low, 0), step), phase), lo), quads = 0;
-    if (step == 1 && TG_MAX(lo, phase - hi) <= GEMM_LANES && phase >= GEMM_LANES) {
-        *(gemm_loose *)to = *(gemm_loose *)(to + phase - GEMM_LANES) = (gemm_vec){0};
-        conv_copy(to + lo, from, hi - lo);
-        return;
-    }
-    if (step == 2 && end - from >= 2 * GEMM_UP(hi - lo, 4))
-        for (; quads < hi - lo; quads += 4) {
-            gemm_quad a = *(const gemm_quad *)(from + 2 * quads), b = *(const gemm_quad *)(from + 2 * quads + 4);
-            *(gemm_quad *)(to + lo + quads) = __builtin_shufflevector(a, b, 0, 2, 4, 6);
-            *(gemm_quad *)(to + phase + lo + quads) = __builtin_shufflevector(a, b, 1, 3, 5, 7);
-        }
-    for (int64_t r = 0; r < step; r++, to += phase) {
-        hi = TG_MAX(TG_MIN(gemm_pieces(TG_MAX(x->in - x->low - r, 0), step), phase), lo);
-        for (int64_t i = quads; i < hi - lo; i++) to[lo + i] = from[r + i * step];
-        for (int64_t i = 0; i < lo; i++) to[i] = 0;
-        for (int64_t i = hi; i < phase; i++) to[i] = 0;
+/* to[i] = 0, i < n. */
+static inline void conv_zero(real *to, int64_t n) {
+    int64_t i = 0;
+    if (n >= GEMM_LANES) {
+        for (; i + GEMM_LANES < n; i += GEMM_LANES) *(gemm_loose *)(to + i) = (gemm_vec){0};
+        *(gemm_loose *)(to + n - GEMM_LANES) = (gemm_vec){0};
+    } else {
+        for (; i < n; i++) to[i] = 0;
     }
 }
 
-/* Stage what `rows` rows of outputs from row0 on read of some channels of some pictures, which lie `step` apart and end
- * at `end`. */
+/* A line of the stage: the columns from x->low on of a row of a picture, zeros around it. */
+static inline void conv_stage_line(const conv_axis *x, int64_t phase, const real *from, real *to) {
+    int64_t step = x->stride, lo = TG_MIN(x->low < 0 ? -x->low / step : 0, phase);
+    int64_t columns = TG_MAX(x->in - x->low - lo * step, 0); /* from the first one inside on */
+    from += x->low + lo * step;                              /* place lo + i of remainder r holds column r + i * step */
+    if (step == 1) {
+        int64_t n = TG_MIN(columns, phase - lo);
+        if (phase >= GEMM_LANES && TG_MAX(lo, phase - lo - n) <= GEMM_LANES)
+            *(gemm_loose *)to = *(gemm_loose *)(to + phase - GEMM_LANES) = (gemm_vec){0};
+        else
+            conv_zero(to, phase);
+        conv_copy(to + lo, from, n);
+        return;
+    }
+    conv_zero(to, phase * step);
+    to += lo;
+    int64_t pairs = step == 2 ? TG_MIN(columns / 2, phase - lo) : 0;
+    for (int64_t at = 0; pairs >= 4 && at < pairs; at += 4) {
+        int64_t i = TG_MIN(at, pairs - 4);
+        gemm_quad a = *(const gemm_quad *)(from + 2 * i), b = *(const gemm_quad *)(from + 2 * i + 4);
+        *(gemm_quad *)(to + i) = __builtin_shufflevector(a, b, 0, 2, 4, 6);
+        *(gemm_quad *)(to + phase + i) = __builtin_shufflevector(a, b, 1, 3, 5, 7);
+    }
+    for (int64_t r = 0; r < step; r++, to += phase) {
+        int64_t n = TG_MIN((columns - r + step - 1) / step, phase - lo);
+        for (int64_t i = pairs >= 4 ? pairs : 0; i < n; i++) to[i] = from[r + i * step];
+    }
+}
+
+/* Stage what `rows` rows of outputs from row0 on read of some channels of some pictures, which lie `step` apart. */
 static inline void conv_stage_fill(const conv_axis *y, const conv_axis *x, const conv_stage *s, int64_t row0,
                                    int64_t rows, int64_t channels, int64_t images, const real *from, int64_t step,
-                                   const real *end, real *to) {
+                                   real *to) {
     int64_t lines = (rows - 1) * y->stride + y->reach + 1, top = row0 * y->stride + y->low;
     int64_t lo = TG_MIN(TG_MAX(-top, 0), lines), hi = TG_MAX(TG_MIN(y->in - top, lines), lo);
     for (int64_t c = 0; c < channels; c++, from += y->in * x->in)
@@ -145,7 +160,7 @@ static inline void conv_stage_fill(const conv_axis *y, const conv_axis *x, const
                 conv_copy(t, f, (hi - lo) * s->pitch);
             else
                 for (int64_t line = lo; line < hi; line++, f += x->in, t += s->pitch)
-                    conv_stage_line(x, s->phase, f, end, t);
+                    conv_stage_line(x, s->phase, f, t);
             memset(to + hi * s->pitch, 0, (size_t)((lines - hi) * s->pitch) * sizeof(real));
         }
 }

@@ -132,7 +132,6 @@ typedef struct {
     int64_t image, images, row, rows; /* the unit's pictures and rows of outputs */
     const real *from;                 /* the group's first channel of its first picture */
     int64_t from_image;               /* elements between pictures there */
-    const real *from_end;             /* where the last picture ends */
     int64_t next;                     /* whether there are pictures after these */
     const real *weights;              /* the group's panels */
     real *c;                          /* outputs: channels crs apart, elements side by side */
@@ -222,7 +221,7 @@ static inline void conv_correlate(conv_job *job, real *own) {
         int64_t channels = TG_MIN(depth, p->channels - c0), last = c0 + depth >= p->channels;
         if (stage)
             conv_stage_fill(&job->y, &job->x, &job->s, job->row, job->rows, channels, job->images,
-                            job->from + c0 * job->y.in * job->x.in, job->from_image, job->from_end, stage);
+                            job->from + c0 * job->y.in * job->x.in, job->from_image, stage);
         if (p->few)
             conv_few(&job->s, job->y.stride, job->images, job->rows, job->x.out, p->m, channels, taps, tap,
                      job->weights + c0 * taps * p->m, stage, job->c, job->crs, c0 > 0);
@@ -278,7 +277,6 @@ static inline void conv_gemm_unit(const tg_node *node, const conv *c, int which,
     int64_t width = size[1], plane = size[0] * width, from_plane = from_size[0] * from_size[1];
     conv_job job = {.p = p, .images = TG_MIN(p->images, c->n - image), .relu = c->relu};
     job.row = unit / p->group_blocks % p->row_blocks * p->rows;
-    job.from_end = (const real *)node->args[1].data + c->n * c->groups * p->channels * from_plane;
     job.next = image + 2 * p->images <= c->n;
     job.from_image = c->groups * p->channels * from_plane;
     for (int64_t g = g0; g < TG_MIN(g0 + p->groups, c->groups); g++) {

@@ -228,26 +228,36 @@ typedef void conv_dot_fn(int64_t pixels, const real *dy, int64_t drs, const real
 #endif
 CONV_DOT_ROW(1)
 CONV_DOT_ROW(2)
-CONV_DOT_ROW(3) static conv_dot_fn *const conv_dots[CONV_DOT_ROWS][CONV_DOT_COLS] = {CONV_DOT_NAMES(1) CONV_DOT_NAMES(2)
-                                                                                         CONV_DOT_NAMES(3)};
+CONV_DOT_ROW(3)
+static conv_dot_fn *const conv_dots[CONV_DOT_ROWS][CONV_DOT_COLS] = {CONV_DOT_NAMES(1) CONV_DOT_NAMES(2)
+                                                                         CONV_DOT_NAMES(3)};
+
+/* to[i * cols + q] = from[i * step + q], q < cols, in `vecs` vectors: what is too much, the next row writes over. */
+GEMM_INLINE void conv_patch(int64_t vecs, int64_t rows, int64_t cols, int64_t step, const real *from, real *to) {
+    for (int64_t i = 0; i < rows; i++, from += step, to += cols)
+        for (int64_t v = 0; v < vecs; v++)
+            *(gemm_loose *)(to + v * GEMM_LANES) = *(const gemm_loose *)(from + v * GEMM_LANES);
+}
 
 /* Rows of patches, one for each channel and tap: what `rows` rows of outputs read, side by side, then zeros. */
 static inline void conv_patches(const conv_stage *s, int64_t step, int64_t rows, int64_t cols, int64_t channels,
                                 int64_t taps, const int64_t *tap, const real *stage, real *to, int64_t pitch) {
+    int64_t vecs = gemm_pieces(cols, GEMM_LANES);
     for (int64_t c = 0; c < channels; c++, stage += s->plane)
         for (int64_t t = 0; t < taps; t++, to += pitch) {
-            for (int64_t i = 0; i < rows; i++) {
-                const real *f = stage + tap[t] + i * step * s->pitch;
-                for (int64_t q = 0; q < cols; q += GEMM_LANES) /* the next row writes over what is too much */
-                    *(gemm_loose *)(to + i * cols + q) = *(const gemm_loose *)(f + q);
-            }
+            if (vecs == 1)
+                conv_patch(1, rows, cols, step * s->pitch, stage + tap[t], to);
+            else if (vecs == 2)
+                conv_patch(2, rows, cols, step * s->pitch, stage + tap[t], to);
+            else
+                conv_patch(vecs, rows, cols, step * s->pitch, stage + tap[t], to);
             for (int64_t q = rows * cols; q < GEMM_UP(rows * cols, GEMM_LANES); q++) to[q] = 0;
         }
 }
 
 /* A unit's sums: [output channel][channel, tap]. */
 static inline void conv_weight_few(const conv *c, const conv_weight_plan *p, const real *dy, const real *x, int64_t n,
-                                   int64_t dy_image, int64_t x_image, const real *x_end, real *sums, real *own) {
+                                   int64_t dy_image, int64_t x_image, real *sums, real *own) {
     conv_axis ay = conv_axis_forward(c, 0), ax = conv_axis_forward(c, 1);
     int64_t plane_y = ay.out * ax.out, k = p->channels * p->taps;
     int64_t *tap = (int64_t *)own;
@@ -258,12 +268,19 @@ static inline void conv_weight_few(const conv *c, const conv_weight_plan *p, con
             int64_t rows = TG_MIN(p->rows, ay.out - row0);
             conv_stage s = conv_stage_of(&ay, &ax, rows, 1);
             conv_tap_places(&ay, &ax, &s, tap);
-            conv_stage_fill(&ay, &ax, &s, row0, rows, p->channels, 1, x + b * x_image, 0, x_end, stage);
+            conv_stage_fill(&ay, &ax, &s, row0, rows, p->channels, 1, x + b * x_image, 0, stage);
             conv_patches(&s, ay.stride, rows, ax.out, p->channels, p->taps, tap, stage, patches, p->pitch);
+            conv_ahead ahead_y = {0}, ahead_x = {0};
+            if (b + 1 < n && p->rows == ay.out) {
+                int64_t turns = gemm_pieces(k, CONV_DOT_COLS) * gemm_pieces(p->m, CONV_DOT_ROWS);
+                ahead_y = conv_ahead_of(dy + (b + 1) * dy_image, 1, 0, p->m * plane_y, turns);
+                ahead_x = conv_ahead_of(x + (b + 1) * x_image, 1, 0, p->channels * ay.in * ax.in, turns);
+            }
             real *to = lanes;
             for (int64_t j = 0; j < k; j += CONV_DOT_COLS)
                 for (int64_t i = 0; i < p->m; i += CONV_DOT_ROWS) {
                     int64_t h = TG_MIN(CONV_DOT_ROWS, p->m - i), w = TG_MIN(CONV_DOT_COLS, k - j);
+                    conv_fetch(&ahead_y), conv_fetch(&ahead_x);
                     conv_dots[h - 1][w - 1](rows * ax.out, dy + b * dy_image + i * plane_y + row0 * ax.out, plane_y,
                                             patches + j * p->pitch, p->pitch, to);
                     to += h * w * GEMM_LANES;
@@ -363,8 +380,7 @@ static inline void conv_weight_run(const tg_node *node, int phase, int64_t lo, i
         const real *x = (const real *)node->args[2].data + (b * c.c + g * p->channels + c0) * x_plane;
         real *sums = (real *)node->aux + u * p->sums;
         if (p->dots)
-            conv_weight_few(&c, p, dy, x, n, c.k * dy_plane, c.c * x_plane,
-                            (const real *)node->args[2].data + c.n * c.c * x_plane, sums, (real *)own);
+            conv_weight_few(&c, p, dy, x, n, c.k * dy_plane, c.c * x_plane, sums, (real *)own);
         else
             conv_weight_many(&c, p, dy, x, n, TG_MIN(p->span, p->channels - c0), c.k * dy_plane, c.c * x_plane, sums,
                              (real *)own);
