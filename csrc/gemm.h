@@ -56,8 +56,8 @@
 #define GEMM_FEW_COLS 32
 #define GEMM_FEW_ROWS 8
 
-/* A loop of a few constant turns, over arrays that must end up in registers; as a loop under the sanitizers, whose checks
- * of every access would be unrolled, too (conv.c 30 s to compile, without 4 s). */
+/* A loop of a few constant turns, over arrays that must end up in registers; as a loop under the sanitizers, whose
+ * checks of every access would be unrolled, too (conv.c 30 s to compile, without 4 s). */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define GEMM_UNROLL
 #elif defined(__clang__)
