@@ -165,8 +165,8 @@ static inline void conv_stage_fill(const conv_axis *y, const conv_axis *x, const
         }
 }
 
-/* ---- fetching ahead: pictures come from memory at some 6 GB/s where they are copied in one go, and at no cost where
- * the lines were asked for while tiles were computed (128 -> 128 3x3 at 28x28: see conv_gemm.h) ---- */
+/* ---- fetching ahead: lines of memory that come next are asked for while tiles are computed (the weights' gradient of
+ * 256 -> 128 1x1 at 14x14: 5.0 ms against 6.0) ---- */
 
 typedef struct {
     const char *from; /* of `pictures` pictures, `step` bytes apart, the first `bytes` bytes */

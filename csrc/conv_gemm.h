@@ -129,12 +129,12 @@ typedef struct {
     const conv_plan *p;
     conv_axis y, x;
     conv_stage s;
-    int64_t image, images, row, rows; /* the unit's pictures and rows of outputs */
-    const real *from;                 /* the group's first channel of its first picture */
-    int64_t from_image;               /* elements between pictures there */
-    int64_t next;                     /* whether there are pictures after these */
-    const real *weights;              /* the group's panels */
-    real *c;                          /* outputs: channels crs apart, elements side by side */
+    int64_t images, row, rows; /* the unit's pictures and rows of outputs */
+    const real *from;          /* the group's first channel of its first picture */
+    int64_t from_image;        /* elements between pictures there */
+    int64_t next;              /* whether there are pictures after these */
+    const real *weights;       /* the group's panels */
+    real *c;                   /* outputs: channels crs apart, elements side by side */
     int64_t crs;
     const real *bias;
     int64_t relu;
