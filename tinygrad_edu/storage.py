@@ -199,9 +199,8 @@ def from_python(data: Any, d: dtype | None) -> tuple[Storage, Layout]:
     own = OF_NUMPY.get(array.dtype) or BY_NAME.get(array.dtype.name)  # the name serves foreign byte orders
     if d is None:
         d = own
-        if not isinstance(data, (np.ndarray, np.generic)):
-            if array.dtype.kind == "f" or array.size == 0:
-                d = get_default_dtype()
+        if not isinstance(data, (np.ndarray, np.generic)) and (array.dtype.kind == "f" or array.size == 0):
+            d = get_default_dtype()
     if array.dtype.kind not in "fiub":
         raise TypeError(f"can't make a tensor of {type(data).__name__}: expected numbers, got {array.dtype}")
     if d is None:
