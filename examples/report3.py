@@ -1,6 +1,6 @@
 """Report 3 from top to bottom: a CNN on Fashion-MNIST, with validation, early stopping and the best model kept.
 
-    python examples/report3.py            the CNN: five epochs on a one-cycle schedule
+    python examples/report3.py            the CNN: four epochs on a one-cycle schedule
     python examples/report3.py --ann      the report's MLP with batch norm and dropout: ten epochs, some seconds
     ... --augment                         training images flipped, turned, shifted and scaled at random
 
@@ -19,7 +19,7 @@ from tinygrad_edu.transforms import Compose, RandomAffine, RandomHorizontalFlip,
 from tinygrad_edu.utils.data import DataLoader, Subset
 
 CNN = "--ann" not in sys.argv
-BATCH, EPOCHS, PATIENCE = (64, 5, 5) if CNN else (128, 10, 3)
+BATCH, EPOCHS, PATIENCE = (64, 4, 4) if CNN else (128, 10, 3)
 tg.manual_seed(42)
 
 # The data: 60,000 images, of which a random 10,000 are held out for validation, and 10,000 for the test at the end.
@@ -75,7 +75,7 @@ else:
 print(model)
 print(f"{sum(p.numel() for p in model.parameters()):,} parameters")
 
-# Adam. For the CNN its learning rate rises for a third of the steps and then falls to nearly nothing: so five epochs do
+# Adam. For the CNN its learning rate rises for a third of the steps and then falls to nearly nothing: so four epochs do
 # what thirty did at a constant rate.
 optimizer = tg.optim.Adam(model.parameters(), lr=0.001)
 scheduler = None
@@ -100,6 +100,31 @@ def test_step(x, y):
     return F.nll_loss(scores, y), (scores.argmax(1) == y).sum()
 
 
+# Batch norm keeps running means and variances for evaluation. Those gathered in training are wrong then, for dropout
+# makes everything after it vary more (Li et al., CVPR 2019): this CNN would get a third of the images right instead of
+# nine in ten. So they are gathered anew, with dropout off.
+norms = [module for module in model.modules() if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d))]
+statistics_loader = DataLoader(Subset(plain, order[10_000:15_000]), 100)
+
+
+@tg.replay
+@tg.no_grad()
+def statistics_step(x):
+    model(x)
+
+
+def gather_statistics():
+    model.eval()
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the mean of all batches, not one that forgets
+        norm.train()
+    for x, _ in statistics_loader:
+        statistics_step(x)
+    for norm in norms:
+        norm.momentum = 0.1
+
+
 def run(step, loader, after=lambda: None):
     """The mean loss and the accuracy (percent) of a step over all batches."""
     loss_sum = hits = images = 0
@@ -115,6 +140,7 @@ start = time.perf_counter()
 for epoch in range(1, EPOCHS + 1):
     model.train()  # batch norm by the batch's own mean and variance, and dropout on
     loss, accuracy = run(train_step, train_loader, scheduler.step if scheduler else lambda: None)
+    gather_statistics()
     model.eval()  # batch norm by the running ones, dropout off
     validation_loss, validation_accuracy = run(test_step, validation_loader)
     print(

@@ -17,7 +17,7 @@ from tinygrad_edu.nn import functional as F
 from tinygrad_edu.reports import report3, runner
 from tinygrad_edu.reports.report import Options
 from tinygrad_edu.reports.report3 import NETWORKS, RUNS, Training, settings
-from tinygrad_edu.train import class_metrics
+from tinygrad_edu.train import BatchNormStatistics, class_metrics
 
 
 def training(name, data=many_images, **options):
@@ -174,6 +174,21 @@ def test_early_stopping(tmp_path, monkeypatch, capsys):
     assert len(log.read_text().splitlines()) == 3
     assert cli.main([*arguments, "--resume"]) == 0  # off by default
     assert len(log.read_text().splitlines()) == 9
+
+
+def test_statistics_are_gathered_without_dropout():
+    model = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(36, 20), nn.BatchNorm1d(20), nn.Linear(20, 8))
+    images = tg.tensor(np.random.default_rng(0).integers(0, 256, (60, 6, 6)).astype(np.uint8))
+    gather = BatchNormStatistics(model, images, tg.arange(40), 20)
+    before = weights(model[2])
+    for _ in range(2):  # the second time as a replayed step
+        model[3].running_mean.fill_(7.0)
+        gather()
+        x = model[2](model[0](images[:40].to(tg.float32) / 255)).detach().numpy()
+        np.testing.assert_allclose(model[3].running_mean.numpy(), x.mean(0), rtol=1e-4, atol=1e-6)
+        halves = [x[:20].var(0, ddof=1), x[20:].var(0, ddof=1)]
+        np.testing.assert_allclose(model[3].running_var.numpy(), np.mean(halves, 0), rtol=1e-4)
+    assert model.training and model[1].training and model[3].momentum == 0.1 and same(before, weights(model[2]))
 
 
 def test_one_cycle_goes_once_up_and_down():

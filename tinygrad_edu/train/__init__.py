@@ -4,9 +4,11 @@ from .checkpoint import CheckpointError, Checkpoints
 from .evaluate import Evaluator, class_metrics, nll_with_floor
 from .folder import RunFolder
 from .loop import train_epoch
+from .statistics import BatchNormStatistics
 from .training import Training
 
 __all__ = [
+    "BatchNormStatistics",
     "CheckpointError",
     "Checkpoints",
     "Evaluator",
