@@ -23,7 +23,7 @@ def ours(name: str, sets: tuple[FashionMNIST, FashionMNIST], epochs: int) -> tup
     training = Training(run.layers, *sets, batch=run.batch, lr=run.lr)
     for _ in range(epochs):
         training.epoch()
-        accuracy, _ = training.evaluate()
+        accuracy, _ = training.test()
     return accuracy, time.perf_counter() - start
 
 

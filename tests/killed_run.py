@@ -27,7 +27,7 @@ class ManyImages(SmallImages):
         return tg.from_numpy(np.clip(many + noise, 0, 255).astype(np.uint8)), labels.repeat(10)
 
 
-def many_images(root=None, digits=False):
+def many_images(name="", root=None):
     return ManyImages(train=True), ManyImages(train=False)
 
 
@@ -77,7 +77,7 @@ def die_at(moment, times):
 
         folder.open = opened
     elif moment == "before the weights":
-        before(folder.RunFolder, "save_weights")
+        before(folder.RunFolder, "save_tensors")
     else:
         assert moment == "never", moment
 

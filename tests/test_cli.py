@@ -13,6 +13,7 @@ from tinygrad_edu import cli, config
 from tinygrad_edu.datasets import DatasetError
 from tinygrad_edu.reports import RUNS, report1, runner
 from tinygrad_edu.reports.report import Options, Result
+from tinygrad_edu.reports.tables import table
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def small(monkeypatch, tmp_path):
     """Every run is on small images, in a folder of its own."""
     pytest.importorskip("matplotlib")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(runner, "load", lambda root, digits=False: small_images())
+    monkeypatch.setattr(runner, "load", lambda name, root: small_images())
     return tmp_path
 
 
@@ -42,11 +43,13 @@ def test_run(small, capsys, mode):
     folder = small / "out" / f"r1-batch-8-{mode}"
     assert sorted(p.name for p in folder.iterdir()) == [
         "checkpoint-0.safetensors", "checkpoint-1.safetensors", "config.json",
-        "figure.png", "figure.svg", "log.jsonl", "metrics.json", "weights.safetensors"
+        "confusion.png", "confusion.svg", "figure.png", "figure.svg", "log.jsonl", "metrics.json",
+        "pictures.safetensors", "weights.safetensors"
     ]  # fmt: skip
     log = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     assert [r["epoch"] for r in log] == [1, 2, 3] and log[-1]["test_accuracy"] == found["test_accuracy"]
-    assert json.loads((folder / "metrics.json").read_text()) == found
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert {key: metrics[key] for key in KEYS} == found and len(metrics["confusion"]) == len(metrics["classes"]) == 10
     settings = json.loads((folder / "config.json").read_text())
     assert settings["batch"] == 8 and settings["lr"] == (0.001 if mode == "as-reported" else 0.05)
     assert (folder / "figure.png").read_bytes()[:4] == b"\x89PNG"
@@ -101,11 +104,11 @@ def test_the_table_compares_only_what_can_be_compared():
     history = [{**record, "epoch": 1, "test_accuracy": 67.0}, record]
     run = RUNS["r1-batch-8"]
     settings = {**report1.settings(run, Options()), "data": "FashionMNIST"}
-    whole = runner.table(Result(run, settings, history))
+    whole = table(Result(run, settings, history))
     assert all(text in whole for text in ("67.00", "66.43", "84.00", "83.89", "0.554", "252.0"))
-    short = runner.table(Result(run, settings, history[:1]))
+    short = table(Result(run, settings, history[:1]))
     assert "66.43" in short and "83.89" not in short and "252.0" not in short
-    other = runner.table(Result(run, {**settings, "data": "Digits"}, history))
+    other = table(Result(run, {**settings, "data": "Digits"}, history))
     assert "84.00" in other and "66.43" not in other and "83.89" not in other and "Digits" in other
 
 
@@ -127,10 +130,10 @@ def test_demo_without_data_falls_back_to_digits_and_says_so(monkeypatch, tmp_pat
     monkeypatch.chdir(tmp_path)
     whole = runner.load
 
-    def load(root, digits=False):
-        if not digits:
+    def load(name, root):
+        if name != "Digits":
             raise DatasetError("FashionMNIST: nowhere to be found")
-        return whole(root, digits)
+        return whole(name, root)
 
     monkeypatch.setattr(runner, "load", load)
     assert cli.main(["demo", "--epochs", "2"]) == 0
@@ -168,7 +171,7 @@ def test_failures_exit_with_1_and_a_paragraph(small, monkeypatch, capsys):
     assert cli.main(["run", "r1-arch-1", "--epochs", "1", "--out", "file"]) == 1
     assert capsys.readouterr().err.startswith("tinygrad-edu: ")
 
-    def nothing(root, digits=False):
+    def nothing(name, root):
         raise DatasetError("no data")
 
     monkeypatch.setattr(runner, "load", nothing)

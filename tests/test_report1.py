@@ -111,7 +111,7 @@ def test_as_reported_equals_the_numpy_loop(activation, batch):
     log, _ = numpy_loop.train(arrays, sizes, activation, batch, 0.02, 4)
     for accuracy, loss in log:
         training.epoch()
-        ours = training.evaluate()
+        ours = training.test()
         assert abs(ours[0] - accuracy) <= 1.001 and ours[1] == pytest.approx(loss, rel=2e-4)
     assert activation == "sigmoid" or log[-1][1] < log[0][1]  # it learned something
 
@@ -148,7 +148,7 @@ def test_corrected_is_seeded_shuffles_anew_and_learns():
     assert np.array_equal(weights[0], weights[1]) and not np.array_equal(weights[0], weights[2])
     for _ in range(10):
         first.epoch()
-    accuracy, loss = first.evaluate()
+    accuracy, loss = first.test()
     assert accuracy > 80 and loss < 1
 
 
@@ -194,7 +194,7 @@ def test_first_epoch_on_fashion_mnist():
         run = RUNS[name]
         training = Training(run.layers, train, test, batch=run.batch, lr=run.lr)
         training.epoch()
-        assert training.evaluate()[0] == pytest.approx(accuracy, abs=0.3)
+        assert training.test()[0] == pytest.approx(accuracy, abs=0.3)
 
 
 @pytest.mark.slow
@@ -216,5 +216,5 @@ def test_thirty_epochs_on_fashion_mnist(name, mode, low, high):
     accuracies = []
     for _ in range(30):
         training.epoch()
-        accuracies.append(training.evaluate()[0])
+        accuracies.append(training.test()[0])
     assert low < np.mean(accuracies[-5:]) < high  # single epochs of the corrected run scatter by 0.3

@@ -183,17 +183,28 @@ def confusion(result: Any) -> str:
     return "\nfigure: " + " and ".join(map(str, files))
 
 
+def summary(result: Any) -> dict[str, Any]:
+    """A result's metrics without those by class, fit for JSON."""
+    from .train.folder import as_json
+
+    plain = {k: v for k, v in result.metrics.items() if not isinstance(v, (dict, list)) and k != "note"}
+    return dict(as_json(plain))
+
+
 def run_command(args: argparse.Namespace) -> None:
     """tinygrad-edu run"""
     from .reports import find
-    from .reports.runner import carry_out, load, table
-    from .train.folder import as_json
+    from .reports.runner import carry_out, load
+    from .reports.tables import table
 
     prepare(args)
-    options, data = options_of(args), load(args.data)
+    options = options_of(args)
+    data: dict[str, Any] = {}
     results = []
-    for name in dict.fromkeys(args.runs):
-        result = carry_out(find(name), options, data)
+    for run in map(find, dict.fromkeys(args.runs)):
+        if run.data not in data:
+            data[run.data] = load(run.data, args.data)
+        result = carry_out(run, options, data[run.data])
         results.append(result)
         print(f"\n{table(result)}\n{figure([result], result.folder / 'figure')}{confusion(result)}")
     reports: dict[str, list[Any]] = {}
@@ -205,7 +216,7 @@ def run_command(args: argparse.Namespace) -> None:
             print(figure(some, Path(args.out) / f"figure-{name}{f'-{mode}' if mode else ''}"))
     if args.json:
         for result in results:
-            print(json.dumps(as_json(result.metrics)))
+            print(json.dumps(summary(result)))
 
 
 def demo_command(args: argparse.Namespace) -> None:
@@ -213,31 +224,33 @@ def demo_command(args: argparse.Namespace) -> None:
     from .datasets import DatasetError
     from .reports import find
     from .reports.report import Options
-    from .reports.runner import carry_out, load, table
+    from .reports.runner import carry_out, load
+    from .reports.tables import table
 
     prepare(args)
+    run = find(DEMO)
     try:
-        data = load(args.data)
+        data = load(run.data, args.data)
     except DatasetError as error:
         print(
             f"{error}\n\nNOTICE: the demo goes on with scikit-learn's handwritten digits instead (1,797 images "
             "of 8 x 8). Its figures can't be compared with the report's, which are for Fashion-MNIST.\n",
             file=sys.stderr,
         )
-        data = load(args.data, digits=True)
+        data = load("Digits", args.data)
     results = []
     for mode in DEMO_MODES:
         options = Options(mode=mode, seed=args.seed, epochs=args.epochs, data=args.data, out=args.out)
-        results.append(carry_out(find(DEMO), options, data))
+        results.append(carry_out(run, options, data))
         print(f"\n{table(results[-1])}")
     print(f"\n{figure(results, Path(args.out) / 'demo')}")
 
 
 def list_command(args: argparse.Namespace) -> None:
     """tinygrad-edu list"""
-    from .reports import REPORTS
+    from .reports.tables import listing
 
-    print("\n\n".join(report.listing() for report in REPORTS.values()))
+    print(listing())
 
 
 if __name__ == "__main__":

@@ -1,8 +1,11 @@
-"""What the runner and the command line ask of a report; each report is a module that answers. Read next: report1.py."""
+"""What the runner, the command line and the page ask of a report; each report is a module that answers.
+
+Read next: report1.py, then runner.py, which carries a run out.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,6 +13,8 @@ from typing import Any, Protocol
 from ..datasets import ImageDataset
 from ..train import Training
 from ..train.plots import Panel
+
+SEED = 42
 
 
 @dataclass(frozen=True)
@@ -20,7 +25,7 @@ class Options:
     """
 
     mode: str | None = None
-    seed: int = 42
+    seed: int = SEED
     epochs: int | None = None
     lr: float | None = None
     clip_grad_norm: float | None = None
@@ -39,8 +44,20 @@ class Run(Protocol):
     @property
     def name(self) -> str: ...
     @property
+    def about(self) -> str:
+        """What is trained, in a few words: such as 784-64-10 relu, batch 128, learning rate 0.001."""
+
+    @property
+    def data(self) -> str:
+        """The data set: a name in runner.SETS."""
+
+    @property
+    def epochs(self) -> int:
+        """The report's."""
+
+    @property
     def accuracy(self) -> float | None:
-        """The report's test accuracy in percent."""
+        """The report's test accuracy in percent, if it tells one."""
 
 
 @dataclass
@@ -60,16 +77,39 @@ class Result:
         return f"{self.run.name} ({mode})" if mode else str(self.run.name)
 
 
+@dataclass(frozen=True)
+class Figure:
+    """A number that a report tells of its runs, and where ours stands."""
+
+    label: str
+    theirs: Callable[[Any], float | None]  # of a run; None: the report does not tell it
+    ours: Callable[[Result], float | None]
+    form: str = ".2f"  # how both are written
+    whole: bool = True  # ours compares only after as many epochs as the report's
+
+
 class Report(Protocol):
     """A report's module."""
+
+    @property
+    def TITLE(self) -> str:
+        """What it is about."""
 
     @property
     def RUNS(self) -> Mapping[str, Any]:
         """Its runs by id."""
 
     @property
+    def MODES(self) -> Sequence[str]:
+        """How its runs can be carried out, the default first; empty where there is but one way."""
+
+    @property
     def TAKES(self) -> Collection[str]:
         """Those of the options named at Options that its runs can be given."""
+
+    @property
+    def FIGURES(self) -> Sequence[Figure]:
+        """What its tables tell. First what it judges its runs by."""
 
     @property
     def PANELS(self) -> Sequence[Panel]:
@@ -80,9 +120,3 @@ class Report(Protocol):
 
     def start(self, settings: Mapping[str, Any], train: ImageDataset, test: ImageDataset) -> Training:
         """The training, before its first step."""
-
-    def table(self, result: Result) -> str:
-        """The run's figures beside the report's."""
-
-    def listing(self) -> str:
-        """All runs and the report's figures."""

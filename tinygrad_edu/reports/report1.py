@@ -25,8 +25,9 @@ from ..ops.random import Generator, randperm
 from ..replay import replay
 from ..tensor import Tensor
 from .report import Options
-from .table1 import RUNS, Run, listing, table
+from .table1 import FIGURES, RUNS, Run
 
+TITLE = "Report 1, a NumPy network on Fashion-MNIST"
 TAKES = ("mode", "lr", "clip_grad_norm")
 PANELS = (("test accuracy (%)", ("test_accuracy",)), ("test loss (cross-entropy)", ("test_loss",)))
 MODES = ("as-reported", "corrected")
@@ -37,17 +38,17 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"relu": nn.ReLU, "sigmoid": n
 
 __all__ = [
     "CORRECTED_LR",
+    "FIGURES",
     "MODES",
     "PANELS",
     "RUNS",
     "TAKES",
+    "TITLE",
     "Run",
     "Training",
-    "listing",
     "network",
     "settings",
     "start",
-    "table",
 ]
 
 
@@ -118,7 +119,7 @@ def draw_corrected(model: nn.Module, generator: Generator) -> None:
 
 
 class Training(train.Training):
-    """A network in training: `epoch()` trains it for one, `evaluate()` gives test accuracy (percent) and test loss.
+    """A network in training: `epoch()` trains it for one, `test()` gives test accuracy (percent) and test loss.
 
     layers: the report's list; its ends must fit the data (ValueError). lr: by default 0.001 as reported, which acts on
     sums over the mini-batch, and CORRECTED_LR on means. clip_grad_norm: the gradients' largest norm, if any.
@@ -168,9 +169,9 @@ class Training(train.Training):
                 nn.utils.clip_grad_norm_(model.parameters(), clip_grad_norm)
             optimizer.step()
 
-        super().__init__(model, optimizer, step, batch, order, generator)
         loss_sum = train.nll_with_floor if reported else lambda x, y: F.cross_entropy(x, y, reduction="sum")
-        self.evaluate = train.Evaluator(model, test_images, test_set.targets, loss_sum)
+        test = train.Evaluator(model, test_images, test_set.targets, loss_sum)
+        super().__init__(model, optimizer, step, batch, order, generator, test)
 
     def begin_epoch(self) -> None:
         """Corrected: a fresh shuffle."""
@@ -179,7 +180,7 @@ class Training(train.Training):
 
     def measure(self) -> dict[str, Any]:
         """The test metrics, as the report has them after every epoch."""
-        accuracy, loss = self.evaluate()
+        accuracy, loss = self.test()
         return {"test_accuracy": accuracy, "test_loss": loss}
 
     def conclude(self) -> dict[str, Any]:

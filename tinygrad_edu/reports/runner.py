@@ -1,4 +1,4 @@
-"""Carry out a run of any report: data, training, the folder it leaves, and its figures beside the report's.
+"""Carry out a run of any report: data, training, the folder it leaves.
 
 The loop over epochs stands here once, in `carry_out`. Read next: report1.py, what is trained; ../cli.py, the caller.
 """
@@ -13,18 +13,20 @@ from typing import Any
 
 from .. import backends
 from ..config import get_num_threads
-from ..datasets import Digits, FashionMNIST, ImageDataset
+from ..datasets import CIFAR10, KMNIST, Digits, FashionMNIST, ImageDataset
 from ..ops.random import manual_seed
-from ..train import CheckpointError, Checkpoints, RunFolder
+from ..train import CheckpointError, Checkpoints, RunFolder, Training, class_metrics, pick
 from ..train.loop import STEPS
 from ..train.progress import progress
 from . import report_of
-from .report import Options, Result, Run
+from .report import SEED, Options, Result, Run
+
+SETS: dict[str, type[ImageDataset]] = {kind.__name__: kind for kind in (FashionMNIST, KMNIST, CIFAR10, Digits)}
 
 
-def load(root: str | None, digits: bool = False) -> tuple[ImageDataset, ImageDataset]:
-    """Training and test set. Raises DatasetError when they can't be had."""
-    kind = Digits if digits else FashionMNIST
+def load(name: str, root: str | None) -> tuple[ImageDataset, ImageDataset]:
+    """Training and test set of a name in SETS. Raises DatasetError when they can't be had."""
+    kind = SETS[name]
     return kind(root, train=True, download=True), kind(root, train=False, download=True)
 
 
@@ -48,6 +50,11 @@ def check_same(saved: Mapping[str, Any], now: Mapping[str, Any]) -> None:
         )
 
 
+def folder_name(run: str, mode: str | None, seed: int) -> str:
+    """Of a run's folder, such as r1-arch-8-corrected-seed7."""
+    return run + (f"-{mode}" if mode else "") + (f"-seed{seed}" if seed != SEED else "")
+
+
 def to_stderr(text: str) -> None:
     """How a run is told of, where nothing else is said."""
     print(text, file=sys.stderr)
@@ -66,8 +73,7 @@ def carry_out(
     report, (train_set, test_set) = report_of(run.name), data
     settings = {**report.settings(run, options), "data": type(train_set).__name__, "images": len(train_set)}
     mode, seed = settings.get("mode"), options.seed
-    name = run.name + (f"-{mode}" if mode else "") + (f"-seed{seed}" if seed != 42 else "")
-    folder = RunFolder(Path(options.out) / name)
+    folder = RunFolder(Path(options.out) / folder_name(run.name, mode, seed))
     checkpoints = Checkpoints(folder.path, options.checkpoint_steps, options.checkpoint_seconds)
     saved = checkpoints.load() if options.resume else None
     for damage in checkpoints.damaged:
@@ -111,9 +117,9 @@ def carry_out(
             save()
             kind = "validation" if "validation_loss" in record else "test"
             bar.measured(record["epoch"], record[f"{kind}_accuracy"], record[f"{kind}_loss"])
-    folder.save_weights("weights", training.model.state_dict())
+    folder.save_tensors("weights", training.model.state_dict())
     if training.best is not None:
-        folder.save_weights("best", training.best["weights"])
+        folder.save_tensors("best", training.best["weights"])
     result.metrics = {
         "run": run.name,
         **({"mode": mode} if mode else {}),
@@ -124,11 +130,18 @@ def carry_out(
         "backend": backends.current(),
         "threads": get_num_threads(),
         "report_accuracy": run.accuracy,
+        **judge(training, test_set, folder),
     }
     folder.write("metrics", result.metrics)
     return result
 
 
-def table(result: Result) -> str:
-    """The run's figures beside the report's."""
-    return report_of(result.run.name).table(result)
+def judge(training: Training, test_set: ImageDataset, folder: RunFolder) -> dict[str, Any]:
+    """The model's metrics by class (the best one's, where one is kept), or a note why there are none; and pictures."""
+    with training.best_model():
+        probabilities = training.test.probabilities()
+    folder.save_tensors("pictures", pick(test_set.data, test_set.targets, probabilities))
+    try:
+        return class_metrics(test_set.targets.array(), probabilities.argmax(1), test_set.classes)
+    except ImportError as error:
+        return {"note": str(error)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from .report import Result
+from .report import Figure
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Run:
     seconds: float
 
     epochs = 30
+    data = "FashionMNIST"
 
     @property
     def layers(self) -> list[dict[str, Any]]:
@@ -32,9 +33,9 @@ class Run:
         return [*hidden, {"input_nodes": last, "activation": "softmax"}]
 
     @property
-    def architecture(self) -> str:
-        """Such as 784-64-10 relu."""
-        return f"{'-'.join(map(str, self.sizes))} {self.activation}"
+    def about(self) -> str:
+        """Architecture, batch and the report's learning rate."""
+        return f"{'-'.join(map(str, self.sizes))} {self.activation}, batch {self.batch}, learning rate {self.lr:g}"
 
 
 _SMALL, _RELU = (784, 64, 10), "relu"
@@ -69,40 +70,14 @@ RUNS = {
     )
 }
 
-
-def table(result: Result) -> str:
-    """The run's figures beside the report's; on other data than the report's they stand alone."""
-    run, settings, first, last = result.run, result.settings, result.history[0], result.history[-1]
-    same = settings["data"] == "FashionMNIST"
-    whole = same and last["epoch"] == run.epochs
-    per = "sum" if settings["mode"] == "as-reported" else "mean"
-    lines = [
-        f"{run.name}, {settings['mode']}: {run.architecture}, batch {run.batch}, learning rate {settings['lr']:g} on "
-        f"the {per} over the batch, seed {settings['seed']}, {settings['data']}",
-        f"{'':28}{'this run':>12}{'the report':>12}",
-    ]
-    rows: list[tuple[str, float, float | None, str]] = [
-        ("test accuracy, epoch 1 (%)", first["test_accuracy"], run.first_accuracy if same else None, ".2f")
-    ]
-    if last["epoch"] != 1:
-        theirs = run.accuracy if whole else None
-        rows.append((f"test accuracy, epoch {last['epoch']} (%)", last["test_accuracy"], theirs, ".2f"))
-    rows.append((f"test loss, epoch {last['epoch']}", last["test_loss"], run.loss if whole else None, ".3f"))
-    rows.append(("training with metrics (s)", last["seconds"], run.seconds if whole else None, ".1f"))
-    for label, ours, reported, form in rows:
-        lines.append(f"{label:28}{ours:>12{form}}{'-' if reported is None else format(reported, form):>12}")
-    return "\n".join(lines)
-
-
-def listing() -> str:
-    """All runs with the report's figures."""
-    lines = [
-        "Report 1, as reported: test accuracy (%) after epochs 1 and 30, test loss, and the time of 30 epochs.",
-        f"{'run':14} {'architecture':29} {'batch':>5} {'lr':>6} {'epoch 1':>8} {'epoch 30':>8} {'loss':>7} {'time':>6}",
-    ]
-    for run in RUNS.values():
-        lines.append(
-            f"{run.name:14} {run.architecture:29} {run.batch:5} {run.lr:6g} {run.first_accuracy:8.2f} "
-            f"{run.accuracy:8.2f} {run.loss:7.3f} {run.seconds:4.0f} s"
-        )
-    return "\n".join(lines)
+FIGURES = (
+    Figure("test accuracy, last epoch (%)", lambda run: run.accuracy, lambda r: r.history[-1]["test_accuracy"]),
+    Figure("test loss, last epoch", lambda run: run.loss, lambda r: r.history[-1]["test_loss"], ".3f"),
+    Figure(
+        "test accuracy, epoch 1 (%)",
+        lambda run: run.first_accuracy,
+        lambda r: r.history[0]["test_accuracy"],
+        whole=False,
+    ),
+    Figure("seconds, with metrics", lambda run: run.seconds, lambda r: r.history[-1]["seconds"], ".1f"),
+)

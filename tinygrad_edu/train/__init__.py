@@ -4,6 +4,7 @@ from .checkpoint import CheckpointError, Checkpoints
 from .evaluate import Evaluator, class_metrics, nll_with_floor
 from .folder import RunFolder
 from .loop import train_epoch
+from .pictures import pick
 from .statistics import BatchNormStatistics
 from .training import Training
 
@@ -16,5 +17,6 @@ __all__ = [
     "Training",
     "class_metrics",
     "nll_with_floor",
+    "pick",
     "train_epoch",
 ]

@@ -5,7 +5,8 @@ Read next: training.py, which asks after every epoch; plots.py, which draws a co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,36 +45,41 @@ class Evaluator:
         """loss_sum(logits, targets) gives the sum of the loss over a batch."""
         self.model = model
         self.batches = (arange(len(images)) if rows is None else rows).split(batch)
-        self.targets = np.concatenate([targets.index_select(0, rows).array() for rows in self.batches])
+        self.count = sum(len(rows) for rows in self.batches)
 
         @replay
         def step(rows: Tensor) -> tuple[Tensor, Tensor]:
             logits, y = model(assemble(images, rows)), targets.index_select(0, rows)
-            return logits.argmax(1), loss_sum(logits, y)
+            return (logits.argmax(1) == y).sum(), loss_sum(logits, y)
 
-        self.step = step
+        @replay
+        def probabilities_step(rows: Tensor) -> Tensor:
+            return F.softmax(model(assemble(images, rows)), 1)
 
-    def predict(self) -> tuple[np.ndarray[Any, Any], float]:
-        """The predicted classes, and the sum of the loss. The model's mode (train or eval) is as before afterwards."""
-        before = self.model.training
-        self.model.eval()
-        classes, loss = [], 0.0
-        with no_grad():
-            for rows in self.batches:
-                predicted, total = self.step(rows)
-                classes.append(predicted.array().copy())
-                loss += total.item()
-        self.model.train(before)
-        return np.concatenate(classes), loss
-
-    def figures(self, predicted: np.ndarray[Any, Any], loss: float) -> tuple[float, float]:
-        """The accuracy in percent, and the mean loss, of what predict() gave."""
-        n = len(self.targets)
-        return 100 * int((predicted == self.targets).sum()) / n, loss / n
+        self.step, self.probabilities_step = step, probabilities_step
 
     def __call__(self) -> tuple[float, float]:
         """The accuracy in percent, and the mean loss."""
-        return self.figures(*self.predict())
+        hits, loss = 0, 0.0
+        with self.evaluation():
+            for rows in self.batches:
+                right, total = self.step(rows)
+                hits, loss = hits + int(right.item()), loss + total.item()
+        return 100 * hits / self.count, loss / self.count
+
+    def probabilities(self) -> np.ndarray[Any, Any]:
+        """(n, classes): softmax of the model's outputs, be they logits or their log-softmax."""
+        with self.evaluation():
+            return np.concatenate([self.probabilities_step(rows).array().copy() for rows in self.batches])
+
+    @contextlib.contextmanager
+    def evaluation(self) -> Iterator[None]:
+        """Within: no gradients, the model in evaluation mode; afterwards it is in the mode that it was in."""
+        before = self.model.training
+        self.model.eval()
+        with no_grad():
+            yield
+        self.model.train(before)
 
 
 def class_metrics(

@@ -76,9 +76,9 @@ class RunFolder:
         lines = [json.dumps(as_json(record)) + "\n" for record in records]
         replace_file(self.path / "log.jsonl", "".join(lines).encode())
 
-    def save_weights(self, name: str, state: Mapping[str, Any]) -> None:
-        """Write a model's state_dict as NAME.safetensors, with PyTorch's keys and layouts."""
+    def save_tensors(self, name: str, tensors: Mapping[str, Any]) -> None:
+        """Write tensors by name, such as a model's state_dict, as NAME.safetensors."""
         from safetensors.numpy import save
 
-        arrays = {key: value.detach().contiguous().array() for key, value in state.items()}
+        arrays = {key: value.detach().contiguous().array() for key, value in tensors.items()}
         replace_file(self.path / f"{name}.safetensors", save(arrays))

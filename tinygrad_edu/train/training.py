@@ -13,8 +13,10 @@ from typing import Any
 from ..nn import Module
 from ..ops.random import Generator, default_generator
 from ..optim import Optimizer
+from ..optim.lr_scheduler import ReduceLROnPlateau
 from ..replay import Replay
 from ..tensor import Tensor
+from .evaluate import Evaluator
 from .loop import STEPS, train_epoch
 
 
@@ -24,11 +26,14 @@ class Training:
     step        step(rows): one step on the training images of those numbers
     order       the numbers (int64, (n,)) of the images of an epoch, in their order
     generator   what begin_epoch() draws the order from
+    test        accuracy and loss on the test set
     scheduler   a learning-rate schedule that goes on after every step
+    epochwise   one that goes on after every epoch; ReduceLROnPlateau looks at the record's `plateau`
     sums        running sums that a step adds to (tensors), set to 0 at the start of each epoch
     """
 
     watched: str | None = None  # the number in an epoch's record whose highest value so far makes the model the best
+    plateau = "validation_loss"  # the number that ReduceLROnPlateau is told
 
     def __init__(
         self,
@@ -38,10 +43,13 @@ class Training:
         batch: int,
         order: Tensor,
         generator: Generator,
+        test: Evaluator,
         scheduler: Any = None,
+        epochwise: Any = None,
         sums: Mapping[str, Tensor] | None = None,
     ) -> None:
-        self.model, self.optimizer, self.step, self.scheduler = model, optimizer, step, scheduler
+        self.model, self.optimizer, self.step, self.test = model, optimizer, step, test
+        self.scheduler, self.epochwise = scheduler, epochwise
         self.batch, self.order, self.generator, self.sums = batch, order, generator, dict(sums or {})
         self.position = 0  # how many images of the present epoch are done; 0 between epochs
         self.history: list[dict[str, Any]] = []  # a record for each epoch
@@ -86,8 +94,12 @@ class Training:
         self.position = 0
 
     def note(self, record: dict[str, Any]) -> None:
-        """Add an epoch's record to the history, and keep the model if it is the best so far."""
+        """Add an epoch's record to the history, keep the model if it is the best so far, go on with the schedule."""
         self.history.append(record)
+        if isinstance(self.epochwise, ReduceLROnPlateau):
+            self.epochwise.step(record[self.plateau])
+        elif self.epochwise is not None:
+            self.epochwise.step()
         if self.watched is not None and (self.best is None or record[self.watched] > self.best["value"]):
             weights = {name: value.clone() for name, value in self.model.state_dict().items()}
             self.best = {"epoch": record["epoch"], "value": record[self.watched], "weights": weights}
@@ -98,8 +110,10 @@ class Training:
 
     @contextlib.contextmanager
     def best_model(self) -> Iterator[Module]:
-        """Within: the model with its best weights."""
-        assert self.best is not None
+        """Within: the model with its best weights, where one is kept."""
+        if self.best is None:
+            yield self.model
+            return
         last = {name: value.clone() for name, value in self.model.state_dict().items()}
         self.model.load_state_dict(self.best["weights"])
         try:
@@ -112,7 +126,7 @@ class Training:
         return {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
+            "schedulers": [None if s is None else s.state_dict() for s in (self.scheduler, self.epochwise)],
             "random": {"default": default_generator.state, "order": self.generator.state},
             "order": self.order if self.position else None,  # between epochs it is about to be drawn
             "position": self.position,
@@ -125,8 +139,9 @@ class Training:
         """Go on from a state; this training must have been made with the same settings."""
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        if self.scheduler is not None:
-            self.scheduler.load_state_dict(state["scheduler"])
+        for scheduler, saved in zip((self.scheduler, self.epochwise), state["schedulers"], strict=True):
+            if scheduler is not None:
+                scheduler.load_state_dict(saved)
         default_generator.set_state(state["random"]["default"])
         self.generator.set_state(state["random"]["order"])
         if state["order"] is not None:

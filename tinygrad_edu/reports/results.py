@@ -1,0 +1,75 @@
+"""What finished runs left in their folders, read back: for the list, the page and the verdicts.
+
+A run that was given other settings than its own (fewer epochs, another rate, other data) is no result of that run; it
+is left out, with a note that says so. Read next: runner.py, which writes the folders.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..train.folder import as_json
+from . import RUNS, report_of
+from .report import Options, Result
+
+
+@dataclass
+class Results:
+    """The results of runs, by run id and mode, each for some seeds; and notes on what was left out."""
+
+    found: dict[tuple[str, str | None], list[Result]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def of(self, name: str, mode: str | None = None) -> list[Result]:
+        """The results of a run, in the order of their seeds. mode None: the report's first, where it has modes."""
+        modes = report_of(name).MODES
+        return self.found.get((name, mode or (modes[0] if modes else None)), [])
+
+    def values(self, name: str, value: str | Callable[[Result], float | None], mode: str | None = None) -> list[float]:
+        """A number of each result: a key of its metrics, or a function of it. None and NaN are left out."""
+        function = value if callable(value) else lambda result: result.metrics.get(value)
+        numbers = [function(result) for result in self.of(name, mode)]
+        return [number for number in numbers if number is not None and number == number]
+
+
+def read(folder: Path) -> Result:
+    """The result in a run's folder. Raises ValueError, naming it, when it holds none or a damaged one."""
+    try:
+        settings, metrics = (json.loads((folder / f"{name}.json").read_text()) for name in ("config", "metrics"))
+        history = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+        run = RUNS[settings["run"]]
+    except FileNotFoundError as error:
+        raise ValueError(f"{folder}: not finished, there is no {Path(error.filename).name}") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{folder}: damaged: {type(error).__name__}: {error}") from None
+    return Result(run, settings, history, folder, metrics)
+
+
+def differing(result: Result) -> list[str]:
+    """The settings that are not the run's own."""
+    settings = result.settings
+    options = Options(mode=settings.get("mode"), seed=settings["seed"])
+    own = json.loads(json.dumps(as_json(report_of(result.run.name).settings(result.run, options))))
+    own |= {"data": result.run.data, "images": settings.get("images")}
+    return sorted(key for key in own.keys() | settings.keys() if own.get(key) != settings.get(key))
+
+
+def read_all(out: Path) -> Results:
+    """The results in the folders under `out`, none where it does not exist."""
+    results = Results()
+    for config in sorted(out.glob("*/config.json")):
+        try:
+            result = read(config.parent)
+        except ValueError as error:
+            results.notes.append(str(error))
+            continue
+        if keys := differing(result):
+            results.notes.append(f"{result.folder}: left out, for it was run with other settings: {', '.join(keys)}")
+            continue
+        results.found.setdefault((result.run.name, result.settings.get("mode")), []).append(result)
+    for some in results.found.values():
+        some.sort(key=lambda result: int(result.settings["seed"]))
+    return results

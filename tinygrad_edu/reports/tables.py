@@ -1,0 +1,51 @@
+"""A run's figures beside the report's, and all runs in a list, as text. The figures themselves: Report.FIGURES.
+
+Read next: report.py.
+"""
+
+from __future__ import annotations
+
+from . import REPORTS, report_of
+from .report import Figure, Result
+
+
+def comparable(figure: Figure, result: Result) -> float | None:
+    """The report's figure, where ours can be held against it: the same data and, if that matters, as many epochs."""
+    run = result.run
+    if result.settings["data"] != run.data or (figure.whole and result.history[-1]["epoch"] != run.epochs):
+        return None
+    return figure.theirs(run)
+
+
+def written(value: float | None, figure: Figure) -> str:
+    """A number in the figure's form."""
+    return "-" if value is None else format(value, figure.form)
+
+
+def table(result: Result) -> str:
+    """The run's figures beside the report's."""
+    settings, figures = result.settings, report_of(result.run.name).FIGURES
+    width = max(len(figure.label) for figure in figures) + 2
+    epochs = result.history[-1]["epoch"]
+    lines = [
+        f"{result.title}: {result.run.about}, seed {settings['seed']}, {settings['data']}, "
+        f"{epochs} epoch{'s' * (epochs != 1)}",
+        f"{'':{width}}{'this run':>12}{'the report':>12}",
+    ]
+    for figure in figures:
+        ours, theirs = (written(value, figure) for value in (figure.ours(result), comparable(figure, result)))
+        if (ours, theirs) != ("-", "-"):
+            lines.append(f"{figure.label:{width}}{ours:>12}{theirs:>12}")
+    return "\n".join(lines)
+
+
+def listing() -> str:
+    """All runs with the figure that their report judges them by."""
+    blocks = []
+    for report in REPORTS.values():
+        figure = report.FIGURES[0]
+        lines = [f"{report.TITLE}: {figure.label}, in the report"]
+        for run in report.RUNS.values():
+            lines.append(f"  {run.name:21} {run.data:13} {written(figure.theirs(run), figure):>6}  {run.about}")
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks)
