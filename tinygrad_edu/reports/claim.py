@@ -1,4 +1,4 @@
-"""A report's claims, and how one is judged by what its runs came to here: by differences between runs and by their noise.
+"""A report's claims, each judged by what its runs came to here: by differences between runs, and by their noise.
 
 The noise of a number is its standard deviation over seeds, pooled over all runs of the report that have several: three
 seeds of one run alone would tell little of it. A difference counts when it is more than two of its standard errors.
