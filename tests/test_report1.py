@@ -10,6 +10,7 @@ import tinygrad_edu as tg
 from tinygrad_edu import nn
 from tinygrad_edu.datasets import FashionMNIST
 from tinygrad_edu.reports import RUNS, find, report1
+from tinygrad_edu.reports.report import Options
 from tinygrad_edu.reports.report1 import Training, draw_as_reported, network, reported_error
 from tinygrad_edu.train import nll_with_floor
 
@@ -62,7 +63,14 @@ def test_networks_that_do_not_fit_the_data_are_refused():
 
 
 def test_the_table_of_runs():
-    assert len(report1.RUNS) == 22 and all(name == run.name for name, run in report1.RUNS.items())
+    assert all(name == run.name for name, run in report1.RUNS.items())
+    assert len([run for run in report1.RUNS.values() if run.accuracy is not None]) == 22
+    extra = [run for run in report1.RUNS.values() if run.accuracy is None]
+    assert [(run.name, run.lr) for run in extra] == [(f"r1-lr-{lr}-clip", lr) for lr in (0.1, 0.01, 0.005)]
+    assert all("clipped to norm 1" in run.about and run.loss is run.seconds is None for run in extra)
+    assert all(report1.settings(run, Options())["clip_grad_norm"] == 1.0 for run in extra)
+    assert report1.settings(extra[0], Options(clip_grad_norm=0.5))["clip_grad_norm"] == 0.5
+    assert report1.settings(RUNS["r1-lr-0.1"], Options())["clip_grad_norm"] is None
     assert [RUNS[f"r1-arch-{i}"].sizes[1:-1] for i in range(1, 9)] == [
         (64,), (64,), (128, 64), (64, 64), (128, 64), (512, 64), (512, 128, 64), (512, 256, 128, 64)
     ]  # fmt: skip

@@ -39,15 +39,18 @@ def test_the_table_of_runs():
     assert list(RUNS) == [
         "r3-ann", "r3-ann-modified", "r3-ann-modified-aug", "r3-cnn", "r3-cnn-aug",
         "r3-opt-adam", "r3-opt-rmsprop", "r3-opt-sgd", "r3-opt-adagrad",
+        "r3-opt-sgd-0.1", "r3-opt-adagrad-0.01", "r3-ann-modified-60",
     ]  # fmt: skip
+    own_rates = {"r3-opt-sgd-0.1": 0.1, "r3-opt-adagrad-0.01": 0.01}
     for name, run in RUNS.items():
         chosen = settings(run, Options())
-        assert name == run.name and run.epochs == (60 if run.augmented else 30)
-        assert chosen["optimizer"] == (name.rpartition("-")[2] if "opt" in name else "adam")
+        assert name == run.name and run.epochs == (60 if run.augmented or name.endswith("60") else 30)
+        assert chosen["optimizer"] == (name.split("-")[2] if "opt" in name else "adam")
         assert chosen["batch"] == (64 if "cnn" in name else 128)
         assert chosen["schedule"] == ("onecycle" if "cnn" in name else "constant")
         assert chosen["epochs"] == run.epochs or "cnn" in name
-        assert chosen["lr"] == (0.003 if "cnn" in name else 0.001)
+        assert chosen["lr"] == own_rates.get(name, 0.003 if "cnn" in name else 0.001)
+        assert (run.lr is None) == (name not in own_rates) == ("learning rate" not in run.about)
         other = settings(run, Options(schedule="constant", lr=0.5, epochs=2))
         assert (other["schedule"], other["lr"], other["epochs"]) == ("constant", 0.5, 2)
         assert settings(run, Options(schedule="constant"))["epochs"] == run.epochs

@@ -205,7 +205,7 @@ def settings(run: Run, options: Options) -> dict[str, Any]:
         "epochs": options.epochs or run.epochs,
         "batch": run.batch,
         "lr": learning_rate(run, options),
-        "clip_grad_norm": options.clip_grad_norm,
+        "clip_grad_norm": run.clip_grad_norm if options.clip_grad_norm is None else options.clip_grad_norm,
         "layers": run.layers,
     }
 

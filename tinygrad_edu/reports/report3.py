@@ -219,7 +219,7 @@ def settings(run: Run, options: Options) -> dict[str, Any]:
         "network": run.network,
         "batch": run.batch,
         "optimizer": run.optimizer,
-        "lr": options.lr or LR[schedule],
+        "lr": options.lr or run.lr or LR[schedule],
         "schedule": schedule,
         "augment": run.augmented,
         "patience": options.patience,
