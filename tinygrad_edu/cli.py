@@ -74,7 +74,7 @@ def arguments() -> argparse.ArgumentParser:
     )
     add = run.add_argument
     add("runs", nargs="+", metavar="ID", help="such as r1-arch-8; see `tinygrad-edu list`")
-    add("--mode", choices=DEMO_MODES, help="report 1: as its code computed (the default), or as it should have")
+    add("--mode", choices=DEMO_MODES, help="reports 1, 2: as its code computed (the default), or as it should have")
     add("--lr", type=positive(float), metavar="X", help="learning rate; one-cycle's largest")
     add("--clip-grad-norm", type=positive(float), metavar="X", help="report 1: clip the norm of all gradients together")
     add("--schedule", choices=("constant", "onecycle"), help="report 3: of the learning rate (CNNs: onecycle)")

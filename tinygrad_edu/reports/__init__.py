@@ -5,10 +5,10 @@ from __future__ import annotations
 import difflib
 from typing import Any
 
-from . import report1, report3
+from . import report1, report2, report3
 from .report import Report
 
-REPORTS: dict[str, Report] = {"r1": report1, "r3": report3}
+REPORTS: dict[str, Report] = {"r1": report1, "r2": report2, "r3": report3}
 RUNS: dict[str, Any] = {name: run for report in REPORTS.values() for name, run in report.RUNS.items()}
 
 
