@@ -86,6 +86,7 @@ class Figure:
     ours: Callable[[Result], float | None]
     form: str = ".2f"  # how both are written
     whole: bool = True  # ours compares only after as many epochs as the report's
+    time: bool = False  # of training: of several seeds the median counts, and how many times less it is
 
 
 class Report(Protocol):

@@ -87,5 +87,5 @@ FIGURES = (
         lambda r: r.history[0]["test_accuracy"],
         whole=False,
     ),
-    Figure("seconds, with metrics", lambda run: run.seconds, lambda r: r.history[-1]["seconds"], ".1f"),
+    Figure("seconds, with metrics", lambda run: run.seconds, lambda r: r.history[-1]["seconds"], ".1f", time=True),
 )

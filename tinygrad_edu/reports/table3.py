@@ -83,8 +83,11 @@ FIGURES = (
     Figure("train loss, last epoch", lambda run: run.train_loss, _last("train_loss"), ".3f"),
     Figure("validation loss, last epoch", lambda run: run.validation_loss, _last("validation_loss"), ".3f"),
     Figure("epoch of the best model", lambda run: None, lambda r: r.metrics["best_epoch"], "d"),
-    Figure("epochs", lambda run: run.epochs, lambda r: r.history[-1]["epoch"], "d", whole=False),
     Figure(
-        "minutes (CNNs: theirs of a GPU)", lambda run: run.minutes, lambda r: r.history[-1]["seconds"] / 60, whole=False
+        "minutes (CNNs: theirs of a GPU)",
+        lambda run: run.minutes,
+        lambda r: r.history[-1]["seconds"] / 60,
+        whole=False,
+        time=True,
     ),
 )

@@ -26,16 +26,16 @@ def table(result: Result) -> str:
     """The run's figures beside the report's."""
     settings, figures = result.settings, report_of(result.run.name).FIGURES
     width = max(len(figure.label) for figure in figures) + 2
-    epochs = result.history[-1]["epoch"]
+    epochs, theirs = result.history[-1]["epoch"], result.run.epochs
     lines = [
         f"{result.title}: {result.run.about}, seed {settings['seed']}, {settings['data']}, "
-        f"{epochs} epoch{'s' * (epochs != 1)}",
+        f"{epochs} epoch{'s' * (epochs != 1)}" + (f", {theirs} in the report" if epochs != theirs else ""),
         f"{'':{width}}{'this run':>12}{'the report':>12}",
     ]
     for figure in figures:
-        ours, theirs = (written(value, figure) for value in (figure.ours(result), comparable(figure, result)))
-        if (ours, theirs) != ("-", "-"):
-            lines.append(f"{figure.label:{width}}{ours:>12}{theirs:>12}")
+        pair = [written(value, figure) for value in (figure.ours(result), comparable(figure, result))]
+        if pair != ["-", "-"]:
+            lines.append(f"{figure.label:{width}}{pair[0]:>12}{pair[1]:>12}")
     return "\n".join(lines)
 
 
