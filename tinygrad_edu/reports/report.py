@@ -56,6 +56,10 @@ class Run(Protocol):
         """The report's."""
 
     @property
+    def alike(self) -> bool:
+        """Whether the report's modes train it alike."""
+
+    @property
     def accuracy(self) -> float | None:
         """The report's test accuracy in percent, if it tells one."""
 

@@ -1,7 +1,8 @@
 """What finished runs left in their folders, read back: for the list, the page and the verdicts.
 
 A run that was given other settings than its own (fewer epochs, another rate, other data) is no result of that run; it
-is left out, with a note that says so. Read next: runner.py, which writes the folders.
+is left out, with a note that says so. Where two modes train alike, a result of one is a result of the other.
+Read next: runner.py, which writes the folders.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ..train.folder import as_json
 from . import RUNS, report_of
@@ -70,6 +72,12 @@ def read_all(out: Path) -> Results:
             results.notes.append(f"{result.folder}: left out, for it was run with other settings: {', '.join(keys)}")
             continue
         results.found.setdefault((result.run.name, result.settings.get("mode")), []).append(result)
+    for (name, mode), some in list(results.found.items()):
+        for other in report_of(name).MODES if RUNS[name].alike else ():
+            there = {result.settings["seed"] for result in results.of(name, other)}
+            new = [result for result in some if result.settings["seed"] not in there]
+            if other != mode and new:
+                results.found.setdefault((name, other), []).extend(new)
     for some in results.found.values():
         some.sort(key=lambda result: int(result.settings["seed"]))
     return results

@@ -26,6 +26,7 @@ class Run:
 
     epochs = 30
     data = "FashionMNIST"
+    alike = False
 
     @property
     def layers(self) -> list[dict[str, Any]]:

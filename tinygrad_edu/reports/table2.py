@@ -45,6 +45,11 @@ class Run:
     data = "CIFAR10"
 
     @property
+    def alike(self) -> bool:
+        """Whether there is no mistake in it."""
+        return self.mistaken is None
+
+    @property
     def epochs(self) -> int:
         """Those of all legs."""
         return sum(leg.epochs for leg in self.legs)

@@ -30,6 +30,7 @@ class Run:
     lr: float | None = None  # None: as above
 
     data = "FashionMNIST"
+    alike = True
 
     @property
     def about(self) -> str:
