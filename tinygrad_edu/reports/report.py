@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from ..datasets import ImageDataset
 from ..train import Training
-from ..train.plots import Panel
+from ..viz import Panel
 
 SEED = 42
 

@@ -1,0 +1,48 @@
+"""A confusion matrix: what the model said of the images of each class.
+
+Right answers and mistakes have colours of their own, so that few mistakes are seen beside many right answers.
+Read next: ../train/evaluate.py, which counts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from .figure import BLUE, ORANGE, SMALL, WIDTH, look, new_figure
+
+
+def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str], title: str = "") -> Any:
+    """A figure of the matrix, a row for each true class, a column for each predicted one; shaded by the square root of
+    the share of the row. Returns matplotlib's Figure.
+
+    Raises ImportError when matplotlib is not installed, ValueError when the matrix is not of as many rows and columns
+    as there are classes.
+    """
+    n = len(classes)
+    if len(matrix) != n or any(len(row) != n for row in matrix):
+        shape = f"{len(matrix)} rows of {sorted({len(row) for row in matrix})} numbers"
+        raise ValueError(f"confusion: {shape} for {n} classes; expected {n} rows of {n}")
+    figure = new_figure(0.9 * WIDTH, title, "confusion matrix, true classes down, predicted classes across")
+    with look():
+        from matplotlib.patches import Rectangle
+
+        axis = figure.subplots()
+        for i, row in enumerate(matrix):
+            for j, count in enumerate(row):
+                if count:
+                    color, alpha = BLUE if i == j else ORANGE, 0.6 * math.sqrt(count / sum(row))
+                    axis.add_patch(Rectangle((j - 0.47, i - 0.47), 0.94, 0.94, color=color, alpha=alpha, linewidth=0))
+                    axis.text(j, i, str(count), ha="center", va="center_baseline", fontsize=SMALL)
+        axis.set_xticks(range(n), classes, rotation=40, ha="right", rotation_mode="anchor")
+        axis.set_yticks(range(n), classes)
+        axis.tick_params(length=0)
+        axis.grid(visible=False)
+        axis.spines[:].set_visible(False)
+        axis.set_xlim(-0.5, n - 0.5)
+        axis.set_ylim(n - 0.5, -0.5)
+        axis.set_aspect("equal")
+        axis.set_xlabel("predicted class")
+        axis.set_ylabel("true class")
+    return figure
