@@ -13,7 +13,7 @@ from small_images import SmallImages
 
 import tinygrad_edu as tg
 from tinygrad_edu import cli
-from tinygrad_edu.reports import runner
+from tinygrad_edu.reports import runner, sweep
 from tinygrad_edu.train import checkpoint, folder
 
 
@@ -84,6 +84,6 @@ def die_at(moment, times):
 
 if __name__ == "__main__":
     runner.load = many_images
-    cli.figure, cli.confusion = lambda *_: "not drawn", lambda _: ""  # half of the time
+    sweep.draw_result = lambda result: []  # half of the time
     die_at(sys.argv[1], int(sys.argv[2]))
     sys.exit(cli.main(sys.argv[3:]))

@@ -1,10 +1,12 @@
 """Carry out a run of any report: data, training, the folder it leaves.
 
-The loop over epochs stands here once, in `carry_out`. Read next: report1.py, what is trained; ../cli.py, the caller.
+The loop over epochs stands here once, in `carry_out`. Read next: report1.py, what is trained; sweep.py, the caller.
 """
 
 from __future__ import annotations
 
+import contextlib
+import json
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -16,10 +18,13 @@ from ..config import get_num_threads
 from ..datasets import CIFAR10, KMNIST, Digits, FashionMNIST, ImageDataset
 from ..ops.random import manual_seed
 from ..train import CheckpointError, Checkpoints, RunFolder, Training, class_metrics, pick
+from ..train.folder import as_json
 from ..train.loop import STEPS
-from ..train.progress import progress
+from ..train.progress import Progress, progress
 from . import report_of
+from .interrupts import first_interrupt
 from .report import SEED, Options, Result, Run
+from .results import read
 
 SETS: dict[str, type[ImageDataset]] = {kind.__name__: kind for kind in (FashionMNIST, KMNIST, CIFAR10, Digits)}
 
@@ -60,26 +65,46 @@ def to_stderr(text: str) -> None:
     print(text, file=sys.stderr)
 
 
+def finished(folder: Path, settings: Mapping[str, Any]) -> Result | None:
+    """The result in a run's folder, if it is one of these settings."""
+    try:
+        result = read(folder)
+    except ValueError:
+        return None
+    return result if result.settings == json.loads(json.dumps(as_json(settings))) else None
+
+
 def carry_out(
-    run: Run, options: Options, data: tuple[ImageDataset, ImageDataset], tell: Callable[[str], Any] = to_stderr
+    run: Run,
+    options: Options,
+    data: tuple[ImageDataset, ImageDataset],
+    tell: Callable[[str], Any] = to_stderr,
+    stop: Callable[[], bool] = lambda: False,
+    show: bool = True,
 ) -> Result:
     """Train, measuring after every epoch; leave config, log, metrics, weights and checkpoints in a folder of the run's.
 
-    Resumed, a run ends with the same bytes as one that was never stopped, whenever that was. Raises ValueError for
-    options that the run does not take, OSError when the folder can't be written, CheckpointError when it can't go on
-    from what is there.
+    Resumed, a run ends with the same bytes as one that was never stopped, whenever that was; a finished one is left as
+    it is. stop() is asked between steps: if it says so, or after a Ctrl-C, the run is saved and KeyboardInterrupt
+    raised. show: progress, on stderr. Raises ValueError for options that the run does not take, OSError when the folder
+    can't be written, CheckpointError when it can't go on from what is there.
     """
     check(run, options)
     report, (train_set, test_set) = report_of(run.name), data
     settings = {**report.settings(run, options), "data": type(train_set).__name__, "images": len(train_set)}
     mode, seed = settings.get("mode"), options.seed
     folder = RunFolder(Path(options.out) / folder_name(run.name, mode, seed))
+    result = finished(folder.path, settings) if options.resume else None
+    if result is not None:
+        tell(f"{result.title}: finished before")
+        return result
     checkpoints = Checkpoints(folder.path, options.checkpoint_steps, options.checkpoint_seconds)
     saved = checkpoints.load() if options.resume else None
     for damage in checkpoints.damaged:
         tell(f"{damage}. Going on from the checkpoint before it.")
     if saved is not None:
         check_same(saved["settings"], settings)
+        folder.remove("metrics")  # of fewer epochs: the run is not finished now
     else:
         folder.clear()
     folder.write("config", settings)
@@ -98,16 +123,21 @@ def carry_out(
     if options.resume:
         at = f"epoch {len(training.history) + 1}, image {training.position:,} of {n:,}"
         tell(f"{result.title}: " + ("no checkpoint, starting anew" if saved is None else f"resumed at {at}"))
+    interrupts: list[bool] = []
 
     def save() -> None:
         seconds = time.perf_counter() - start
         checkpoints.save({"settings": settings, "training": training.state(), "seconds": seconds})
 
     def pause(steps: int) -> None:
-        if checkpoints.due(steps):
+        stopping = interrupts or stop()
+        if stopping or checkpoints.due(steps):
             save()
+        if stopping:
+            raise KeyboardInterrupt
 
-    with progress(result.title, epochs * n, done) as bar:
+    shown = progress(result.title, epochs * n, done) if show else contextlib.nullcontext(Progress())
+    with shown as bar, first_interrupt(lambda: interrupts.append(True)):
         while len(training.history) < epochs and not (options.patience and training.stalled(options.patience)):
             training.epoch(bar.advance, pause, min(STEPS, options.checkpoint_steps or STEPS))
             record = {"epoch": len(training.history) + 1, **training.measure()}
@@ -116,7 +146,10 @@ def carry_out(
             folder.log(record)
             save()
             kind = "validation" if "validation_loss" in record else "test"
-            bar.measured(record["epoch"], record[f"{kind}_accuracy"], record[f"{kind}_loss"])
+            accuracy, loss = record[f"{kind}_accuracy"], record[f"{kind}_loss"]
+            bar.news(epoch=str(record["epoch"]), loss=f"{loss:.3f}", accuracy=f"{accuracy:.2f} %")
+            if interrupts or stop():
+                raise KeyboardInterrupt
     folder.save_tensors("weights", training.model.state_dict())
     if training.best is not None:
         folder.save_tensors("best", training.best["weights"])

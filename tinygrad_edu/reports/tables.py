@@ -5,6 +5,9 @@ Read next: report.py.
 
 from __future__ import annotations
 
+import statistics
+from collections.abc import Sequence
+
 from . import REPORTS, report_of
 from .report import Figure, Result
 
@@ -37,6 +40,32 @@ def table(result: Result) -> str:
         if pair != ["-", "-"]:
             lines.append(f"{figure.label:{width}}{pair[0]:>12}{pair[1]:>12}")
     return "\n".join(lines)
+
+
+def summary_table(results: Sequence[Result]) -> str:
+    """A line for each run and mode: the figure that its report judges it by, mean and standard deviation over seeds."""
+    groups: dict[tuple[str, str], list[Result]] = {}
+    for result in results:
+        groups.setdefault((result.run.name, result.settings.get("mode") or ""), []).append(result)
+    name, mode = (max(len(key[k]) for key in groups) for k in (0, 1))
+    lines = [f"{'':{name}}  {'':{mode}}  seeds {'test accuracy (%)':>18} {'the report':>11} {'seconds':>9}"]
+    for (run, how), some in groups.items():
+        figure = report_of(run).FIGURES[0]
+        ours = [value for value in map(figure.ours, some) if value is not None]
+        seconds = statistics.fmean(float(result.metrics["train_seconds"]) for result in some)
+        lines.append(
+            f"{run:{name}}  {how:{mode}}  {len(some):5} {spread(ours, figure):>18} "
+            f"{written(comparable(figure, some[0]), figure):>11} {seconds:9.1f}"
+        )
+    return "\n".join(lines)
+
+
+def spread(values: Sequence[float], figure: Figure) -> str:
+    """The mean in the figure's form, and, of several values, their standard deviation."""
+    if not values:
+        return "-"
+    mean = written(statistics.fmean(values), figure)
+    return f"{mean} +- {written(statistics.stdev(values), figure)}" if len(values) > 1 else mean
 
 
 def listing() -> str:

@@ -62,6 +62,10 @@ class RunFolder:
             for file in self.path.glob(pattern):
                 file.unlink()
 
+    def remove(self, name: str) -> None:
+        """Remove NAME.json, if it is there."""
+        (self.path / f"{name}.json").unlink(missing_ok=True)
+
     def write(self, name: str, value: Mapping[str, Any]) -> None:
         """Write NAME.json."""
         replace_file(self.path / f"{name}.json", (json.dumps(as_json(value), indent=2) + "\n").encode())

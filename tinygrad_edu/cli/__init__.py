@@ -1,0 +1,44 @@
+"""The command line, tinygrad-edu: run the reports' models, list them, watch a demonstration, look after the data.
+
+Thin: arguments in, what ../reports made out; a module a command. Exit status 2 for a wrong command line, 1 for what
+failed, with a paragraph that says why, 130 after Ctrl-C. Read next: run.py, ../reports/sweep.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from . import listing, run
+
+COMMANDS = (run, listing)  # each with add(commands), which names a function of the arguments that gives the status
+
+
+def arguments() -> argparse.ArgumentParser:
+    """The parser."""
+    parser = argparse.ArgumentParser(prog="tinygrad-edu", description="Train the reports' models with tinygrad_edu.")
+    commands = parser.add_subparsers(metavar="command", required=True)
+    for module in COMMANDS:
+        module.add(commands)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    parser = arguments()
+    args = parser.parse_args(argv)
+    try:
+        return int(args.command(args, parser.error))
+    except BrokenPipeError:  # who read the output, such as `head`, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (RuntimeError, ValueError, OSError, MemoryError, ImportError) as error:
+        if "trace" in os.environ.get("TG_DEBUG", ""):
+            raise
+        print(f"tinygrad-edu: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"tinygrad-edu: interrupted{run.RESUME if args.command is run.run_command else ''}", file=sys.stderr)
+        return 130

@@ -1,0 +1,62 @@
+"""What several commands take: kinds of numbers, and the options of all that trains. Read next: run.py."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from typing import Any
+
+
+def positive(kind: type[int] | type[float]) -> Any:
+    """An argument's type: a finite number above 0."""
+
+    def parse(text: str) -> Any:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = kind(0)
+        if not (value > 0 and math.isfinite(value)):
+            raise argparse.ArgumentTypeError(
+                f"expected a positive {'whole ' if kind is int else ''}number, got {text!r}"
+            )
+        return value
+
+    return parse
+
+
+def seed(text: str) -> int:
+    """An argument's type: what NumPy's generator takes as a seed."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = -1
+    if not 0 <= value < 2**32:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 0 to 2^32 - 1, got {text!r}")
+    return value
+
+
+def interval(text: str) -> tuple[int | None, float | None]:
+    """An argument's type: a number of steps, such as 500, or of seconds, such as 30s."""
+    try:
+        return (None, float(positive(float)(text[:-1]))) if text.endswith("s") else (int(positive(int)(text)), None)
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(f"expected a number of steps, such as 500, or 30s, got {text!r}") from None
+
+
+def out_argument(add: Any) -> None:
+    """Where the runs' folders are."""
+    add("--out", metavar="DIR", default="runs", help="the folder of the runs' folders (default: runs)")
+
+
+def data_argument(add: Any) -> None:
+    """Where the data are."""
+    add("--data", metavar="ROOT", help="where to look for the data first, and to download it to")
+
+
+def training_arguments(add: Any) -> None:
+    """What everything takes that trains."""
+    data_argument(add)
+    out_argument(add)
+    add("--epochs", type=positive(int), metavar="N", help="instead of the run's own number")
+    add("--seed", type=seed, default=42, metavar="N", help="of weights, order and validation set (default: 42)")
+    add("--threads", type=positive(int), metavar="N", help="how many to use (default: TG_THREADS, else all cores)")
