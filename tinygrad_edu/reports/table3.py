@@ -67,7 +67,7 @@ RUNS = {
 
 
 def _last(key: str) -> Callable[[Result], float | None]:
-    return lambda result: float(result.history[-1][key])
+    return lambda result: result.history[-1][key]
 
 
 # What the report's test accuracy is of, its last or its best model, it does not say; so both of ours are there.
