@@ -7,7 +7,19 @@ from .bars import bars
 from .blocks import Layer, blocks, layers_of
 from .confusion import confusion
 from .curves import Panel, curves
-from .figure import svg, write
+from .figure import on_paper, svg, write
 from .pictures import pictures
 
-__all__ = ["Layer", "Panel", "bars", "blocks", "confusion", "curves", "layers_of", "pictures", "svg", "write"]
+__all__ = [
+    "Layer",
+    "Panel",
+    "bars",
+    "blocks",
+    "confusion",
+    "curves",
+    "layers_of",
+    "on_paper",
+    "pictures",
+    "svg",
+    "write",
+]

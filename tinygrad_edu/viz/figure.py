@@ -20,9 +20,10 @@ from ..train.folder import replace_file
 WIDTH = 6.4  # inches; on a phone's 390 pixels its text of 10 points is 8 pixels high
 INK = "#1f2328"  # in a PNG; no line has this colour
 SMALL = 8.5
-# Okabe and Ito's colours, which colour-blind readers tell apart, made darker or lighter until each has a contrast of
-# 3 : 1 at least with white and with #1b1b1b: a relative luminance of 0.13 to 0.3.
-COLORS = ("#0072b2", "#d55e00", "#009e73", "#c46fa0", "#b58200", "#3a9bd0", "#808080", "#8f8a00")
+# After Okabe and Ito, for colour-blind readers, on white and on dark pages: each has a contrast of 3 : 1 at least with
+# white and with #1b1b1b, and is at least 16 in CIELAB from each other as protanopes and deuteranopes see them (Machado
+# and others, 2009). Orange and yellow are not light and dark enough for both; more than six can't be told apart.
+COLORS = ("#0072b2", "#d55e00", "#009e73", "#c46fa0", "#7f4fe0", "#3a9bd0")
 BLUE, ORANGE, GREEN = COLORS[:3]
 LOOK = {
     "font.size": 10,
@@ -51,10 +52,12 @@ LOOK = {
     "ytick.color": INK,
     "xtick.labelsize": 9,
     "ytick.labelsize": 9,
+    "ytick.minor.size": 0,
     "svg.fonttype": "none",
     "svg.hashsalt": "tinygrad_edu",
 }
 NAMESPACE = "{http://www.w3.org/2000/svg}"
+FITTING = 'style="width:100%;height:auto"'
 HREF = "{http://www.w3.org/1999/xlink}href"
 
 
@@ -91,7 +94,15 @@ def new_figure(height: float, title: str, about: str, width: float = WIDTH) -> A
 def svg(figure: Any) -> str:
     """The figure as an SVG element for an HTML page: as wide as its place, its ink the page's, its text text, its name
     in <title>, no id that another figure has; the same bytes for the same figure."""
-    return cleaned(figure).replace("<svg ", '<svg style="width:100%;height:auto" ', 1)
+    return cleaned(figure).replace("<svg ", f"<svg {FITTING} ", 1)
+
+
+def on_paper(text: str) -> str:
+    """What `svg` gives, for a file of its own: dark on white, in points."""
+    found = re.search(r'viewBox="0 0 (\S+) (\S+)"', text)
+    assert found, "matplotlib's SVG has a viewBox"
+    sized = text.replace(FITTING, f'width="{found[1]}pt" height="{found[2]}pt" color="{INK}"', 1)
+    return sized.replace("</title>", '</title><rect width="100%" height="100%" fill="#fff" />', 1)
 
 
 def write(figure: Any, path: Path) -> list[Path]:
@@ -99,11 +110,10 @@ def write(figure: Any, path: Path) -> list[Path]:
     png = io.BytesIO()
     with look():
         figure.savefig(png, format="png", dpi=150, facecolor="white", metadata={"Software": None})
-    width, height = (72 * size for size in figure.get_size_inches())
-    size = f'width="{width:g}pt" height="{height:g}pt" color="{INK}"'
-    paper = '<rect width="100%" height="100%" fill="#fff" />'
-    text = cleaned(figure).replace("<svg ", f"<svg {size} ", 1).replace("</title>", f"</title>{paper}", 1)
-    files = {path.with_name(path.name + ".svg"): text.encode(), path.with_name(path.name + ".png"): png.getvalue()}
+    files = {
+        path.with_name(path.name + ".svg"): on_paper(svg(figure)).encode(),
+        path.with_name(path.name + ".png"): png.getvalue(),
+    }
     for file, data in files.items():
         replace_file(file, data)
     return list(files)
