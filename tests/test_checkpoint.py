@@ -186,6 +186,7 @@ RUNS = {
     "r3-ann-modified-aug": [],
     "r3-cnn": [],
     "r3-opt-rmsprop": [],
+    "r2-final-a": [],  # momentum from the last epoch on
     "r1-batch-256": ["--mode", "corrected", "--checkpoint-every", "1"],
     "r1-batch-512": ["--checkpoint-every", "1"],
 }
@@ -201,6 +202,8 @@ KILLS = [
     ("r3-ann-modified-aug", "after steps", 27),
     pytest.param("r3-cnn", "after steps", 50, marks=pytest.mark.slow),
     pytest.param("r3-opt-rmsprop", "after steps", 30, marks=pytest.mark.slow),
+    ("r2-final-a", "after steps", 43),  # of 17 that are told of in an epoch
+    pytest.param("r2-final-a", "before a checkpoint", 9, marks=pytest.mark.slow),  # the first of the third epoch
     ("r1-batch-256", "after steps", 15),
     ("r1-batch-512", "after steps", 9),
 ]

@@ -134,5 +134,5 @@ FIGURES = (
     Figure("validation accuracy, best epoch (%)", lambda run: run.best, _metric("best_validation_accuracy")),
     Figure("best epoch", lambda run: None, _metric("best_epoch"), "d"),
     Figure("test accuracy, last epoch (%)", lambda run: run.accuracy, _metric("test_accuracy")),
-    Figure("seconds", lambda run: None, lambda r: r.history[-1]["seconds"], ".1f"),
+    Figure("seconds", lambda run: None, lambda r: r.history[-1]["seconds"], ".1f", time=True),
 )
