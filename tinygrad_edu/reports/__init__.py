@@ -5,11 +5,12 @@ from __future__ import annotations
 import difflib
 from typing import Any
 
-from . import report1, report2, report3
+from . import report1, report2, report3, report4
 from .report import Report
 
-REPORTS: dict[str, Report] = {"r1": report1, "r2": report2, "r3": report3}
+REPORTS: dict[str, Report] = {"r1": report1, "r2": report2, "r3": report3, "r4": report4}
 RUNS: dict[str, Any] = {name: run for report in REPORTS.values() for name, run in report.RUNS.items()}
+_REPORT_OF = {name: report for report in REPORTS.values() for name in report.RUNS}
 
 
 def find(name: str) -> Any:
@@ -23,7 +24,7 @@ def find(name: str) -> Any:
 
 def report_of(name: str) -> Report:
     """The report that a run belongs to."""
-    return REPORTS[name.partition("-")[0]]
+    return _REPORT_OF[name]
 
 
 __all__ = ["REPORTS", "RUNS", "Report", "find", "report_of"]

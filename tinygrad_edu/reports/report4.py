@@ -1,0 +1,179 @@
+"""Report 4: images cut into patches, mixed by small MLPs (after MLP-Mixer), on Fashion-MNIST and on KMNIST.
+
+There is no validation set: after every epoch comes the test set, as in the report. Left out, as there: residual
+connections and layer norm, which MLP-Mixer has. What the report leaves open is chosen here and in table4.py.
+Source: Tolstikhin et al.: MLP-Mixer: An all-MLP Architecture for Vision, NeurIPS 2021.
+Read next: ../train/training.py; examples/report4.py, the same without the kit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .. import nn, optim, train
+from ..datasets import ImageDataset
+from ..dtypes import float64, int64
+from ..modes import no_grad
+from ..nn import functional as F
+from ..ops.batch import assemble
+from ..ops.create import arange, zeros
+from ..ops.random import Generator, randperm
+from ..replay import replay
+from ..tensor import Tensor
+from .report import Options
+from .table4 import FIGURES, RUNS, Run
+
+TITLE = "Report 4, patch mixers on Fashion-MNIST and KMNIST"
+MODES = ()
+TAKES = ("lr",)
+PANELS = (
+    ("accuracy (%)", ("test_accuracy", "train_accuracy")),
+    ("loss (cross-entropy)", ("test_loss", "train_loss")),
+)
+# d: features of a patch. hidden: of the MLPs that mix patches, and of those that mix features.
+NETWORKS: dict[str, dict[str, Any]] = {
+    "FashionMNIST": {"d": 64, "hidden": (64, 128), "blocks": 2, "norm": False, "dropout": 0.0},
+    "KMNIST": {"d": 16, "hidden": (512, 512), "blocks": 2, "norm": True, "dropout": 0.2},
+}
+OPTIMIZERS: dict[str, Callable[..., optim.Optimizer]] = {"adam": optim.Adam, "sgd": optim.SGD}
+EVALUATED = 100  # images at once: one's activations of a layer are 0.1 MB
+
+__all__ = [
+    "FIGURES",
+    "MODES",
+    "NETWORKS",
+    "PANELS",
+    "RUNS",
+    "TAKES",
+    "TITLE",
+    "Mixer",
+    "Run",
+    "Training",
+    "settings",
+    "start",
+]
+
+
+def mlp(inputs: int, hidden: int, dropout: float) -> nn.Sequential:
+    """inputs-hidden-inputs, along the last dimension."""
+    return nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, inputs))
+
+
+class Mixer(nn.Module):
+    """Images (n, height, width) to scores (n, classes). Raises ValueError where patches don't fill the image."""
+
+    def __init__(
+        self,
+        size: tuple[int, int],
+        classes: int,
+        patch: int,
+        d: int,
+        hidden: tuple[int, int],
+        blocks: int,
+        norm: bool,
+        dropout: float,
+    ) -> None:
+        """patch: pixels along a patch's side. d: features of a patch. hidden: of the MLPs that mix patches, and
+        features. norm: batch norm after the stem, over all patches of all images. dropout: after each ReLU."""
+        super().__init__()
+        if size[0] % patch or size[1] % patch:
+            raise ValueError(f"patches of {patch}x{patch} pixels do not fill an image of {size[0]}x{size[1]}")
+        self.grid, self.patch = (size[0] // patch, size[1] // patch), patch
+        count = self.grid[0] * self.grid[1]
+        self.stem = nn.Sequential(nn.Linear(patch * patch, d), *([nn.BatchNorm1d(d)] if norm else []))
+        self.patches = nn.ModuleList([mlp(count, hidden[0], dropout) for _ in range(blocks)])
+        self.features = nn.ModuleList([mlp(d, hidden[1], dropout) for _ in range(blocks)])
+        self.head = nn.Linear(d, classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The scores."""
+        n, (rows, columns), patch = len(images), self.grid, self.patch
+        x = images.reshape(n, rows, patch, columns, patch).transpose(2, 3).reshape(-1, patch * patch)
+        x = self.stem(x).reshape(n, rows * columns, -1)
+        for patches, features in zip(self.patches, self.features, strict=True):
+            x = features(patches(x.transpose(1, 2)).transpose(1, 2))
+        scores: Tensor = self.head(x.mean(1))
+        return scores
+
+
+class Training(train.Training):
+    """A mixer in training; see `settings` for what chooses it. Weights and dropout draw from the default generator, the
+    order from one of its own."""
+
+    plateau = "train_loss"
+
+    def __init__(self, settings: Mapping[str, Any], train_set: ImageDataset, test_set: ImageDataset) -> None:
+        images, targets = train_set.data, train_set.targets
+        network = {key: settings[key] for key in ("patch", "d", "hidden", "blocks", "norm", "dropout")}
+        model = Mixer((images.shape[1], images.shape[2]), len(train_set.classes), **network)
+        optimizer = OPTIMIZERS[settings["optimizer"]](
+            model.parameters(), lr=settings["lr"], weight_decay=settings["weight_decay"]
+        )
+        patience = settings["plateau"]
+        epochwise = None if patience is None else optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=patience)
+        generator = Generator().manual_seed(settings["seed"])
+        sums = {"loss": zeros((), dtype=float64), "hits": zeros((), dtype=int64)}
+
+        @replay
+        def step(rows: Tensor) -> None:
+            scores, y = model(assemble(images, rows)), targets.index_select(0, rows)
+            loss = F.cross_entropy(scores, y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            with no_grad():
+                sums["loss"].add_(loss.detach() * len(rows))
+                sums["hits"].add_((scores.argmax(1) == y).sum())
+
+        loss_sum = lambda scores, y: F.cross_entropy(scores, y, reduction="sum")
+        test = train.Evaluator(model, test_set.data, test_set.targets, loss_sum, batch=EVALUATED)
+        order, batch = arange(len(images)), settings["batch"]
+        super().__init__(model, optimizer, step, batch, order, generator, test, epochwise=epochwise, sums=sums)
+
+    def begin_epoch(self) -> None:
+        """A fresh shuffle."""
+        self.order = randperm(len(self.order), generator=self.generator)
+
+    def measure(self) -> dict[str, Any]:
+        """Train loss and accuracy as the steps of the epoch had them, dropout on and weights moving; the test's with
+        the epoch's model; and the learning rate that the epoch had."""
+        accuracy, loss = self.test()
+        n = len(self.order)
+        return {
+            "train_loss": self.sums["loss"].item() / n,
+            "train_accuracy": 100 * self.sums["hits"].item() / n,
+            "test_loss": loss,
+            "test_accuracy": accuracy,
+            "lr": self.optimizer.param_groups[0]["lr"],
+        }
+
+    def conclude(self) -> dict[str, Any]:
+        """The last epoch's metrics, and the best test accuracy of any."""
+        last, best = self.history[-1], max(self.history, key=lambda record: float(record["test_accuracy"]))
+        return {
+            **{key: last[key] for key in ("test_accuracy", "test_loss", "train_accuracy", "train_loss")},
+            "best_test_accuracy": best["test_accuracy"],
+            "best_epoch": best["epoch"],
+        }
+
+
+def settings(run: Run, options: Options) -> dict[str, Any]:
+    """What determines the run but the data."""
+    return {
+        "run": run.name,
+        "seed": options.seed,
+        "epochs": options.epochs or run.epochs,
+        "patch": run.patch,
+        **NETWORKS[run.data],
+        "batch": run.batch,
+        "optimizer": run.optimizer,
+        "lr": options.lr or run.lr,
+        "weight_decay": run.weight_decay,
+        "plateau": run.plateau,
+    }
+
+
+def start(settings: Mapping[str, Any], train_set: ImageDataset, test_set: ImageDataset) -> Training:
+    """The training of such settings."""
+    return Training(settings, train_set, test_set)
