@@ -11,9 +11,13 @@ import os
 import sys
 from collections.abc import Sequence
 
-from . import listing, run
+from . import listing, report, run
 
-COMMANDS = (run, listing)  # each with add(commands), which names a function of the arguments that gives the status
+COMMANDS = (
+    run,
+    listing,
+    report,
+)  # each with add(commands), which names a function of the arguments that gives the status
 
 
 def arguments() -> argparse.ArgumentParser:
