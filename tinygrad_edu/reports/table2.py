@@ -120,7 +120,7 @@ def _after_leg(leg: int) -> Figure:
 
 
 def _metric(key: str) -> Callable[[Result], float | None]:
-    return lambda result: result.metrics.get(key)
+    return lambda result: result.metrics[key]
 
 
 FIGURES = (
