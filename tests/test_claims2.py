@@ -80,7 +80,8 @@ def test_comparisons(text):
     if len(others) > 1:
         assert verdict(5.0, 0.5).word == NOISE and verdict(5.0, -5.0).word == FAILS
     why = verdict(*clear).why
-    assert f"{first}, " in why and all(f"+5.00 (noise up to 1.95, 3 and 3 seeds) against {o}" in why for o in others)
+    assert why.startswith(first) and why.count("+5.00 (noise up to 1.95, 3 ") == len(others)
+    assert all(f") against {other}" in why for other in others)
     assert (
         claim(text).judge(made(dict.fromkeys((first, *others[:-1]), 44.0))).why
         == f"Not run here: {others[-1]} (corrected)."
@@ -93,7 +94,7 @@ def test_where_the_reports_mistakes_explain_a_claim():
     assert claim("L2").judge(results).mistake.endswith("two more of the baseline.")
     results.found |= made({**l2, "r2-l2-1e-4": 43.75}, "as-reported").found
     assert "r2-epochs-10: +0.00" in claim("L2").judge(results).mistake
-    assert "+0.25 (noise up to 1.95, 3 and 3 seeds) against r2-l2-1e-4" in claim("L2").judge(results).mistake
+    assert "+0.25 (noise up to 1.95, 3 " in claim("L2").judge(results).mistake
     assert claim("L2").judge(made({**l2, "r2-epochs-10": 50.0})).mistake == ""
     slow = made({"r2-lr-0.001": 30.0, "r2-lr-0.01": 40.0})
     assert claim("0.001 does better").judge(slow).mistake == (

@@ -148,8 +148,8 @@ def noise_is_larger(results: Results) -> Verdict:
     why = (
         f"{len(ours)} seeds of the baseline give {min(ours.values()):.2f} to {max(ours.values()):.2f} here, standard "
         f"deviation {spread:.2f}; the report's seven {min(theirs):.2f} to {max(theirs):.2f}, standard deviation "
-        f"{statistics.stdev(theirs):.2f}. By our noise an eighth would be less than {limit:.2f} from their mean; of the "
-        f"{len(CHANGED)} runs that change one thing, these are farther off: {', '.join(apart) or 'none'}."
+        f"{statistics.stdev(theirs):.2f}. By our noise an eighth would be less than {limit:.2f} from their mean; of "
+        f"the {len(CHANGED)} runs that change one thing, these are farther off: {', '.join(apart) or 'none'}."
     )
     return Verdict(HOLDS if 2 * len(apart) < len(CHANGED) else FAILS, why)
 
