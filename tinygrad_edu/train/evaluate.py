@@ -1,6 +1,6 @@
 """How good a model is: accuracy and mean loss over a whole set, in batches, as a replayed step; and class by class.
 
-Read next: training.py, which asks after every epoch; plots.py, which draws a confusion matrix.
+Read next: training.py, which asks after every epoch; ../viz/confusion.py, which draws a confusion matrix.
 """
 
 from __future__ import annotations

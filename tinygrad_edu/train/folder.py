@@ -2,7 +2,7 @@
 and the checkpoints it can be resumed from.
 
 Each file is complete whenever it is there: the log grows by whole lines, the others are renamed into place.
-Read next: checkpoint.py; plots.py, for the figures.
+Read next: checkpoint.py; ../viz, for the figures.
 """
 
 from __future__ import annotations

@@ -33,23 +33,27 @@ def bars(
         if len(column) != n:
             raise ValueError(f"bars: {len(column)} {name} for {n} labels; expected one for each")
     here, spread, there = ([known(value) for value in column] for column in columns.values())
-    figure = new_figure(0.26 * n + 1.2, title, f"{axis_label} of {', '.join(labels)}, here and in the report")
+    figure = new_figure(0.26 * n + 1.2, title, f"{axis_label}, here and in the report")
     with look():
         axis = figure.subplots()
         rows = range(n)
-        start = foot([*here, *there, *(a - b for a, b in zip(here, spread, strict=True))])
-        lengths = [0.0 if math.isnan(value) else value - start for value in here]
-        handles = [axis.barh(rows, lengths, left=start, height=0.62, color=BLUE, alpha=0.75)]
+        start = foot([*here, *there, *(a - b for a, b in zip(here, spread, strict=True) if b > 0)])
+        base = max(start, 0.0)
+        lengths = [0.0 if math.isnan(value) else value - base for value in here]
+        handles = [axis.barh(rows, lengths, left=base, height=0.62, color=BLUE, alpha=0.75)]
         names = ["here"]
-        if not all(map(math.isnan, spread)):
-            handles.append(axis.errorbar(here, rows, xerr=spread, fmt="none", ecolor=INK, elinewidth=1, capsize=2.5))
+        drawn = [b if b > 0 and not math.isnan(a) else math.nan for a, b in zip(here, spread, strict=True)]
+        if known_of(drawn):
+            handles.append(axis.errorbar(here, rows, xerr=drawn, fmt="none", ecolor=INK, elinewidth=1, capsize=2.5))
             names.append("standard deviation over seeds")
         if not all(map(math.isnan, there)):
             mark = {"marker": "D", "markersize": 5, "markeredgecolor": INK, "markeredgewidth": 0.6}
             handles += axis.plot(there, rows, linestyle="none", color=ORANGE, clip_on=False, **mark)
             names.append("in the report")
+        most = max(map(abs, known_of(here)), default=0.0)
+        form = ".3f" if most < 10 else ".2f" if most < 1000 else ".0f"
         for row, value in enumerate(here):
-            told = "-" if math.isnan(value) else f"{value:.4g}"
+            told = "-" if math.isnan(value) else format(value, form)
             axis.text(1.015, row, told, transform=axis.get_yaxis_transform(), va="center", fontsize=9)
         axis.set_yticks(rows, labels)
         axis.tick_params(axis="y", length=0)
@@ -57,7 +61,7 @@ def bars(
         axis.spines["left"].set_visible(False)
         axis.set_ylim(n - 0.4, -0.6)
         axis.set_xlim(left=start)
-        axis.set_xlabel(axis_label + (f", axis from {start:g}" if start else ""))
+        axis.set_xlabel(axis_label + (f", axis from {start:g}" if start > 0 else ""))
         figure.legend(handles, names, loc="outside lower left", ncols=3)
     return figure
 
@@ -67,11 +71,16 @@ def known(value: float | None) -> float:
     return math.nan if value is None or not math.isfinite(value) else float(value)
 
 
+def known_of(values: Sequence[float]) -> list[float]:
+    """Those that are not NaN."""
+    return [value for value in values if not math.isnan(value)]
+
+
 def foot(values: Sequence[float]) -> float:
     """Where the axis starts: 0, or a round number below values that lie close together."""
     from matplotlib.ticker import MaxNLocator
 
-    finite = [value for value in values if not math.isnan(value)]
+    finite = known_of(values)
     if not finite or min(finite) <= 0.6 * max(finite):
         return min([0.0, *finite])
     low, high = min(finite), max(finite)

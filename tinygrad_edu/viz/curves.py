@@ -18,7 +18,7 @@ Records = Sequence[Mapping[str, Any]]
 
 # Dashes, in line widths: of a panel's first, second, third key; each list goes on when the colours are used up.
 DASHES = (
-    ("-", (0, (7, 1.5, 1, 1.5)), (0, (9, 1.5))),
+    ("-", (0, (7, 1.5, 1.5, 1.5)), (0, (12, 2))),
     ((0, (3, 1.5)), (0, (3, 1.5, 1, 1.5, 1, 1.5)), (0, (5, 3))),
     ((0, (1, 1.2)), (0, (1, 2.5)), (0, (2, 2))),
 )
@@ -34,11 +34,11 @@ def curves(histories: Mapping[str, Records | Sequence[Records]], panels: Sequenc
     What is missing, None or not finite is a gap. An axis is logarithmic, and says so, where a run's numbers have left
     the others' far behind. Raises ImportError when matplotlib is not installed.
     """
-    about = " and ".join(label for label, keys in panels) + " against the epoch, of " + ", ".join(histories)
+    about = " and ".join(label for label, keys in panels) + " against the epoch"
     columns = legend_columns(list(histories))
     styles = styles_of(panels)
     rows = -(-len(histories) // columns) + bool(len(styles) > 1)
-    figure = new_figure(2.3 * len(panels) + 0.2 * rows + 0.6, title, about)
+    figure = new_figure(2.5 * len(panels) + 0.2 * rows + 0.6, title, about)
     seeds = {name: by_seed(records) for name, records in histories.items()}
     with look():
         from matplotlib.ticker import MaxNLocator
@@ -62,10 +62,11 @@ def curves(histories: Mapping[str, Records | Sequence[Records]], panels: Sequenc
                         axis.fill_between(epochs, low, high, color=style["color"], alpha=0.18, linewidth=0)
             if firsts and min(firsts) > 0 and highest > RATIO * min(firsts):
                 logarithmic(axis)
-                label += ", logarithmic"
+                label += ", on a logarithmic scale"
             axis.set_title(label)
+            axis.margins(x=0.015)
         axes[-1].set_xlabel("epoch")
-        axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True, steps=(1, 2, 5, 10)))
         legend(figure, seeds, drawn, styles, columns)
     return figure
 
@@ -93,7 +94,7 @@ def line(number: int, key: int) -> dict[str, Any]:
     """How the number-th run's key-th key is drawn."""
     dashes = DASHES[min(key, len(DASHES) - 1)]
     turn, color = divmod(number, len(COLORS))
-    return {"color": COLORS[color], "linestyle": dashes[turn % len(dashes)], "linewidth": 1.4}
+    return {"color": COLORS[color], "linestyle": dashes[turn % len(dashes)], "linewidth": 1.3}
 
 
 def logarithmic(axis: Any) -> None:

@@ -107,32 +107,33 @@ def on_paper(text: str) -> str:
 
 def write(figure: Any, path: Path) -> list[Path]:
     """Write PATH.svg and PATH.png, dark on white, each as a whole or not at all. Raises OSError when they can't be."""
-    png = io.BytesIO()
-    with look():
-        figure.savefig(png, format="png", dpi=150, facecolor="white", metadata={"Software": None})
     files = {
         path.with_name(path.name + ".svg"): on_paper(svg(figure)).encode(),
-        path.with_name(path.name + ".png"): png.getvalue(),
+        path.with_name(path.name + ".png"): saved(
+            figure, "png", dpi=150, facecolor="white", metadata={"Software": None}
+        ),
     }
     for file, data in files.items():
         replace_file(file, data)
     return list(files)
 
 
+def saved(figure: Any, kind: str, **options: Any) -> bytes:
+    """matplotlib's file of that kind."""
+    file = io.BytesIO()
+    with look():
+        if figure.get_constrained_layout():  # once: places would move by a thousandth each time
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")
+        figure.savefig(file, format=kind, **options)
+    return file.getvalue()
+
+
 def cleaned(figure: Any) -> str:
     """matplotlib's SVG without what a page has no use for: header, metadata, sizes, groups, ids, fonts, far digits."""
-    drawn = io.BytesIO()
-    with look():
-        figure.savefig(drawn, format="svg", metadata={"Date": None})
-    root = ElementTree.fromstring(drawn.getvalue())
-    used = set(re.findall(r'(?:url\(|href=")#(\w+)', drawn.getvalue().decode()))
-    for parent in list(root.iter()):
-        children: list[Any] = []
-        for child in parent:
-            tag = child.tag.removeprefix(NAMESPACE)
-            if tag not in ("metadata", "style"):
-                children.append(child)
-        parent[:] = children
+    drawn = saved(figure, "svg", metadata={"Date": None}).decode()
+    root = ElementTree.fromstring(drawn)
+    used = set(re.findall(r'(?:url\(|href=")#(\w+)', drawn))
     for element in root.iter():
         tidy(element, used)
     flatten(root)
@@ -156,7 +157,8 @@ def rounded(text: str, digits: int) -> str:
 
 
 def tidy(element: Any, used: set[str]) -> None:
-    """Shorten the attributes of one element; ink becomes currentColor."""
+    """Shorten an element's attributes, drop its children that are not drawn; ink becomes currentColor."""
+    element[:] = [child for child in element if child.tag.removeprefix(NAMESPACE) not in ("metadata", "style")]
     attributes = element.attrib
     if attributes.get("id") not in used:
         attributes.pop("id", None)
@@ -165,11 +167,11 @@ def tidy(element: Any, used: set[str]) -> None:
     for name, digits in {"d": 1, "x": 1, "y": 1, "width": 1, "height": 1, "transform": 3}.items():
         if name in attributes:
             attributes[name] = rounded(" ".join(attributes[name].split()), digits)
-    if attributes.get("transform", "").startswith("rotate(0 "):
+    if attributes.get("transform", "").startswith("rotate(-0 "):
         del attributes["transform"]
     if "style" in attributes:
         kept = [part for part in attributes["style"].split("; ") if not part.startswith("font-family")]
-        attributes["style"] = "; ".join(kept).replace(INK, "currentColor")
+        attributes["style"] = rounded("; ".join(kept).replace(INK, "currentColor"), 3)
     element.text = element.text if (element.text or "").strip() else None
     element.tail = None
 

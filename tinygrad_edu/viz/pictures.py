@@ -10,6 +10,7 @@ import numpy as np
 from .figure import SMALL, WIDTH, look, new_figure
 
 COLUMNS = 4
+PITCH = 1.16  # of the rows, in columns' widths: a picture and two lines of text
 
 
 def pictures(tensors: Mapping[str, Any], classes: Sequence[str], worst: bool, title: str = "") -> Any:
@@ -24,20 +25,20 @@ def pictures(tensors: Mapping[str, Any], classes: Sequence[str], worst: bool, ti
     rows = range(int(samples), len(images)) if worst else range(int(samples))
     lines = -(-len(rows) // COLUMNS)
     about = "the mistakes that the model was surest of" if worst else "test images with the model's answers"
-    figure = new_figure(max(lines, 0.4) * WIDTH / COLUMNS * 1.28 + 0.3, title, about)
+    figure = new_figure(max(lines, 0.4) * WIDTH / COLUMNS * PITCH + 0.3 * bool(title), title, about)
     with look():
         axis = figure.subplots()
         axis.axis("off")
         for place, row in enumerate(rows):
             y, x = divmod(place, COLUMNS)
             image = images[row] if images.ndim == 3 else images[row].transpose(1, 2, 0)
-            box = (x + 0.1, x + 0.9, 1.28 * y + 0.8, 1.28 * y)
+            box = (x + 0.07, x + 0.93, PITCH * y + 0.86, PITCH * y)
             axis.imshow(image, cmap="gray", vmin=0, vmax=255, extent=box, interpolation="none")
             true, said = classes[targets[row]], classes[predicted[row]]
             told = f"{said}, {100 * sure[row]:.0f} %" + ("" if true == said else f"\nis: {true}")
-            axis.text(x + 0.5, 1.28 * y + 0.84, told, ha="center", va="top", fontsize=SMALL)
+            axis.text(x + 0.5, PITCH * y + 0.89, told, ha="center", va="top", fontsize=SMALL)
         if not rows:
             axis.text(0.5, 0.5, "none", ha="center", va="center")
         axis.set_xlim(0, COLUMNS)
-        axis.set_ylim(max(1.28 * lines, 1), 0)
+        axis.set_ylim(PITCH * max(lines, 1), 0)
     return figure
