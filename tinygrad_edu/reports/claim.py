@@ -60,9 +60,16 @@ class Difference:
             return 0
         return 1 if self.value > 0 else -1
 
+    @property
+    def short(self) -> str:
+        """Without the seeds, such as +0.47 (noise up to 0.21)."""
+        noise = "noise unknown without more seeds" if self.noise is None else f"noise up to {self.noise:.2f}"
+        return f"{self.value:+.2f} ({noise})"
+
     def __str__(self) -> str:
-        noise = "noise unknown" if self.noise is None else f"noise up to {self.noise:.2f}"
-        return f"{self.value:+.2f} ({noise}, {self.seeds[0]} and {self.seeds[1]} seeds)"
+        first, second = self.seeds
+        seeds = f"{first} seed{'s' * (first != 1)} each" if first == second else f"{first} and {second} seeds"
+        return f"{self.short[:-1]}, {seeds})"
 
 
 def noise(results: Results, report: str, value: Value, mode: str | None = None) -> float | None:
@@ -78,20 +85,34 @@ def noise(results: Results, report: str, value: Value, mode: str | None = None) 
     return math.sqrt(statistics.median(variances)) if variances else None
 
 
-def difference(results: Results, first: str, second: str, value: Value, mode: str | None = None) -> Difference | None:
-    """How much more the first run's number is than the second's; None where one has no result."""
-    a, b = (results.values(name, value, mode) for name in (first, second))
+def difference(
+    results: Results, first: str, second: str, value: Value, mode: str | None = None, second_mode: str | None = None
+) -> Difference | None:
+    """How much more the first run's number is than the second's; None where one has no result. second_mode: the second
+    run's mode, where it is another."""
+    pairs = ((first, mode), (second, second_mode or mode))
+    a, b = (results.values(name, value, its_mode) for name, its_mode in pairs)
     if not a or not b:
         return None
-    typical = noise(results, first.partition("-")[0], value, mode)
-    error = None if typical is None else math.hypot(standard_error(a, typical), standard_error(b, typical))
+    typical = [noise(results, name.partition("-")[0], value, its_mode) for name, its_mode in pairs]
+    errors = [standard_error(values, s) for values, s in zip((a, b), typical, strict=True) if s is not None]
+    error = math.hypot(*errors) if len(errors) == 2 else None
     return Difference(statistics.fmean(a) - statistics.fmean(b), error, (len(a), len(b)))
 
 
-def standard_error(values: list[float], typical: float) -> float:
+def standard_error(values: Sequence[float], typical: float) -> float:
     """Of the mean of a run's values over seeds, where a standard deviation is typical of the report's runs."""
     own = statistics.stdev(values) if len(values) > 1 else 0.0
     return max(own, typical) / math.sqrt(len(values))
+
+
+def all_of(differences: Sequence[Difference]) -> str:
+    """The word for a claim that all of some differences are above 0. It does not hold when one is below by more than
+    noise, and holds when all are above by more than noise. Where noise is not known, seeds are not run."""
+    if not differences or any(found.error is None for found in differences):
+        return NOT_RUN
+    signs = [found.sign for found in differences]
+    return FAILS if min(signs) < 0 else HOLDS if min(signs) > 0 else NOISE
 
 
 def missing(results: Results, names: Sequence[str], *modes: str | None) -> Verdict | None:
@@ -99,3 +120,19 @@ def missing(results: Results, names: Sequence[str], *modes: str | None) -> Verdi
     pairs = [(name, mode) for mode in modes or (None,) for name in names if not results.of(name, mode)]
     lacking = ", ".join(f"{name} ({mode})" if mode else name for name, mode in pairs)
     return Verdict(NOT_RUN, f"Not run here: {lacking}.") if lacking else None
+
+
+def told(results: Results, names: Sequence[str], value: Value, mode: str | None = None, form: str = ".2f") -> str:
+    """The means of a number of runs, such as r1-arch-7 86.37, r1-arch-8 85.51 (3 seeds each)."""
+    found = [results.values(name, value, mode) for name in names]
+    means = [format(statistics.fmean(values), form) if values else "no number" for values in found]
+    if len({len(values) for values in found}) == 1:
+        each = " each" if len(names) > 1 else ""
+        return ", ".join(map(" ".join, zip(names, means, strict=True))) + f" ({seeds_of(found[0])}{each})"
+    rows = zip(names, means, found, strict=True)
+    return ", ".join(f"{name} {mean} ({seeds_of(values)})" for name, mean, values in rows)
+
+
+def seeds_of(values: Sequence[object]) -> str:
+    """How many there are, such as 3 seeds."""
+    return f"{len(values)} seed{'s' * (len(values) != 1)}"
