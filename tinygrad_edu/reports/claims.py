@@ -1,0 +1,8 @@
+"""The claims of all reports, by report. Read next: claim.py, what a claim and its verdict are; claims1.py."""
+
+from __future__ import annotations
+
+from . import claims1
+from .claim import Claim
+
+CLAIMS: dict[str, tuple[Claim, ...]] = {"r1": claims1.CLAIMS}
