@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 DEMO = "r1-arch-8"
 DEMO_MODES = ("as-reported", "corrected")
 RESUME = ". The same command with --resume goes on from the last checkpoint."
-TOGETHER = 10  # results at most in one figure: there are ten colours
+TOGETHER = 18  # results at most in one figure: that many lines look different (viz/curves.py)
 
 
 def add(commands: Any) -> None:

@@ -52,9 +52,11 @@ def bars(
             names.append("in the report")
         most = max(map(abs, known_of(here)), default=0.0)
         form = ".3f" if most < 10 else ".2f" if most < 1000 else ".0f"
-        for row, value in enumerate(here):
-            told = "-" if math.isnan(value) else format(value, form)
-            axis.text(1.015, row, told, transform=axis.get_yaxis_transform(), va="center", fontsize=9)
+        told = ["-" if math.isnan(value) else format(value, form) for value in here]
+        right = {"xytext": (6 + 5.8 * max(map(len, told), default=0), 0), "textcoords": "offset points"}
+        for row, text in enumerate(told):  # a column right of the axis, its digits one below the other
+            at = axis.get_yaxis_transform()
+            axis.annotate(text, (1, row), xycoords=at, **right, ha="right", va="center", fontsize=9)
         axis.set_yticks(rows, labels)
         axis.tick_params(axis="y", length=0)
         axis.grid(visible=False, axis="y")

@@ -35,7 +35,8 @@ def pictures(tensors: Mapping[str, Any], classes: Sequence[str], worst: bool, ti
             box = (x + 0.07, x + 0.93, PITCH * y + 0.86, PITCH * y)
             axis.imshow(image, cmap="gray", vmin=0, vmax=255, extent=box, interpolation="none")
             true, said = classes[targets[row]], classes[predicted[row]]
-            told = f"{said}, {100 * sure[row]:.0f} %" + ("" if true == said else f"\nis: {true}")
+            percent = min(100 * float(sure[row]), 99.9)  # 99.96 is not 100
+            told = f"{said}, {percent:.3g} %" + ("" if true == said else f"\nis: {true}")
             axis.text(x + 0.5, PITCH * y + 0.89, told, ha="center", va="top", fontsize=SMALL)
         if not rows:
             axis.text(0.5, 0.5, "none", ha="center", va="center")
