@@ -10,7 +10,20 @@ import math
 import statistics
 from collections.abc import Callable
 
-from .claim import FAILS, HOLDS, NOISE, NOT_RUN, STANDARD_ERRORS, Claim, Difference, Value, Verdict, difference, missing
+from .claim import (
+    FAILS,
+    HOLDS,
+    NOISE,
+    NOT_RUN,
+    STANDARD_ERRORS,
+    Claim,
+    Difference,
+    Value,
+    Verdict,
+    all_of,
+    difference,
+    missing,
+)
 from .report import Result
 from .results import Results
 from .table2 import RUNS
@@ -38,7 +51,7 @@ CHANGED = tuple(
 LAST = 5  # epochs whose mean tells of a long run's end: single ones scatter by points
 
 
-def told(name: str) -> float:
+def reported(name: str) -> float:
     """The report's validation accuracy, of the baseline's first leg."""
     validation = RUNS[name].validation
     assert validation is not None
@@ -47,7 +60,7 @@ def told(name: str) -> float:
 
 def against(first: str, *others: str) -> str:
     """The report's figures: such as 45.13, against 44.13 (r2-dropout-0.25)."""
-    return f"{told(first):.2f}, against " + " and ".join(f"{told(name):.2f} ({name})" for name in others)
+    return f"{reported(first):.2f}, against " + " and ".join(f"{reported(name):.2f} ({name})" for name in others)
 
 
 def end(key: str) -> Callable[[Result], float | None]:
@@ -86,8 +99,7 @@ def better(
         if lacking := missing(results, (first, *others), MEANT):
             return lacking
         found = differences(results, first, others, value, MEANT)
-        signs = {d.sign for d in found.values()}
-        word = HOLDS if signs == {1} else FAILS if -1 in signs else NOISE
+        word = all_of(list(found.values())) if len(found) == len(others) else NOT_RUN
         why = f"{first}, {what} in points: {listed(found)}."
         return Verdict(word, why, "" if word == HOLDS else mistake(results))
 
@@ -112,7 +124,9 @@ def one_rate_for_both(results: Results) -> str:
 
 def not_the_rate(results: Results) -> str:
     """Which run the report took for one at 0.001."""
-    return f"The report's r2-lr-0.001 was run at 0.1: its {told('r2-lr-0.001'):.2f} is one more run of the baseline."
+    return (
+        f"The report's r2-lr-0.001 was run at 0.1: its {reported('r2-lr-0.001'):.2f} is one more run of the baseline."
+    )
 
 
 def losses_part(results: Results) -> Verdict:
@@ -121,8 +135,8 @@ def losses_part(results: Results) -> Verdict:
     if lacking := missing(results, (long, short), MEANT):
         return lacking
     train, validation = (difference(results, long, short, end(f"{k}_loss"), MEANT) for k in ("train", "validation"))
-    if train is None or validation is None:
-        return Verdict(NOT_RUN, "The losses here are no numbers.")
+    if train is None or validation is None or validation.error is None:
+        return Verdict(NOT_RUN, "The losses need numbers, and several seeds.")
     word = HOLDS if (train.sign, validation.sign) == (-1, 1) else FAILS if validation.sign < 0 else NOISE
     best, last = (
         statistics.fmean(results.values(long, key, MEANT))
@@ -141,10 +155,10 @@ def noise_is_larger(results: Results) -> Verdict:
     ours = {r.settings["seed"]: r.metrics[ACCURACY] for name in BASELINES for r in results.of(name, MEANT)}
     if len(ours) < 2:
         return Verdict(NOT_RUN, f"Not run here with two seeds: {BASELINE}.")
-    theirs = [told(name) for name in SEVEN]
+    theirs = [reported(name) for name in SEVEN]
     spread, mean = statistics.stdev(ours.values()), statistics.fmean(theirs)
     limit = STANDARD_ERRORS * spread * math.sqrt(1 + 1 / len(theirs))  # of one run less the mean of seven
-    apart = [name for name in CHANGED if abs(told(name) - mean) > limit]
+    apart = [name for name in CHANGED if abs(reported(name) - mean) > limit]
     why = (
         f"{len(ours)} seeds of the baseline give {min(ours.values()):.2f} to {max(ours.values()):.2f} here, standard "
         f"deviation {spread:.2f}; the report's seven {min(theirs):.2f} to {max(theirs):.2f}, standard deviation "
@@ -200,7 +214,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "Not the report's: most of its differences are smaller than the noise of its own baseline, which it ran seven "
-        f"times without a fixed seed ({min(map(told, SEVEN)):.2f} to {max(map(told, SEVEN)):.2f}).",
+        f"times without a fixed seed ({min(map(reported, SEVEN)):.2f} to {max(map(reported, SEVEN)):.2f}).",
         noise_is_larger,
     ),
 )
