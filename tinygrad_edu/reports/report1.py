@@ -103,7 +103,11 @@ def draw_as_reported(model: nn.Module, seed: int) -> None:
 def reported_error(logits: Tensor, one_hot: Tensor) -> Tensor:
     """2 (p - y) / classes * p (1 - p) with p = softmax(logits): what the report sends back from its output layer.
 
-    It is the squared error's gradient through the diagonal of softmax's Jacobian only, and no loss's gradient.
+    It is the squared error's gradient through the diagonal of softmax's Jacobian only, and no loss's gradient: that
+    would add up to 0 over the classes, for the same number added to all logits changes no p. So this moves all logits
+    together as well. In epoch 6 of r1-lr-0.1 their mean runs from 1 to -780, until all p are 0 or 1 and it is 0. With
+    its mean taken off, the runs that collapse don't: 87.50 % after 12 epochs at 0.1, 85.38 % after 15 at 0.01, 85.28 %
+    after 25 at 0.005.
     """
     p = F.softmax(logits.detach(), 1)
     return 2 * (p - one_hot) / one_hot.shape[1] * p * (1 - p)
