@@ -1,6 +1,7 @@
 """Dropout: while training, elements are zeroed at random and the others scaled up by 1 / (1 - p).
 
-Dropout1d and Dropout2d do so with whole channels. Left out on purpose: AlphaDropout. Read next: functional.py.
+Dropout1d to 3d do so with whole channels; the alpha forms keep mean and variance, for selu. Read next:
+dropout_functions.py.
 """
 
 from __future__ import annotations
@@ -40,3 +41,24 @@ class Dropout2d(Dropout):
 
     def forward(self, input: Tensor) -> Tensor:
         return F.dropout2d(input, self.p, self.training, self.inplace)
+
+
+class Dropout3d(Dropout):
+    """Zeroes whole channels, volumes of (N, C, D, H, W), with probability p while training; the identity in eval()."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.dropout3d(input, self.p, self.training, self.inplace)
+
+
+class AlphaDropout(Dropout):
+    """Elements become selu's lowest value with probability p while training; mean and variance stay."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.alpha_dropout(input, self.p, self.training, self.inplace)
+
+
+class FeatureAlphaDropout(Dropout):
+    """AlphaDropout of whole channels of (N, C, ...)."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.feature_alpha_dropout(input, self.p, self.training, self.inplace)

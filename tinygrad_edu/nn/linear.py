@@ -85,10 +85,7 @@ class Bilinear(Module):
             init.uniform_(parameter, -bound, bound)
 
     def forward(self, input1: Tensor, input2: Tensor) -> Tensor:
-        n_out, n1, n2 = self.weight.shape
-        left = F.linear(input1, self.weight.permute(0, 2, 1).reshape(n_out * n2, n1))
-        y = (left.reshape(*input1.shape[:-1], n_out, n2) * input2.unsqueeze(-2)).sum(-1)
-        return y if self.bias is None else y + self.bias
+        return F.bilinear(input1, input2, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         return (

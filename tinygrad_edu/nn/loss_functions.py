@@ -1,7 +1,8 @@
 """Losses as functions, by PyTorch's names and arguments; functional.py exports them.
 
-Compositions of ops, so every argument keeps gradients of any order. Left out on purpose: PyTorch's deprecated
-size_average and reduce, and losses on pairs, triplets and sequences. Read next: ../ops/loss.py.
+Compositions of ops, so every argument keeps gradients of any order. size_average and reduce are PyTorch's old names
+for a reduction, which many scripts still use. Left out: losses on pairs and margins: margin_functions.py.
+Read next: ../ops/loss.py.
 """
 
 from __future__ import annotations
@@ -20,8 +21,21 @@ from ..ops.loss import binary_cross_entropy_op, cross_entropy_rows, log_sigmoid
 from ..ops.norm import log_softmax
 from ..tensor import Tensor
 
+Legacy = bool | None
 
-def _reduced(loss: Tensor, reduction: str, name: str) -> Tensor:
+
+def chosen(size_average: Legacy, reduce: Legacy, reduction: str) -> str:
+    """The reduction, unless one of the two old arguments is given: with a warning these say it."""
+    if size_average is None and reduce is None:
+        return reduction
+    each = reduce is not None and not reduce
+    old = "none" if each else "mean" if size_average is None or size_average else "sum"
+    warnings.warn(f"size_average and reduce are deprecated, please use reduction='{old}' instead.", stacklevel=3)
+    return old
+
+
+def reduced(loss: Tensor, reduction: str, name: str) -> Tensor:
+    """The mean or sum of a loss, or all of it. Raises ValueError for another reduction."""
     if reduction == "mean":
         return loss.mean()
     if reduction == "sum":
@@ -31,7 +45,8 @@ def _reduced(loss: Tensor, reduction: str, name: str) -> Tensor:
     raise ValueError(f"{name}: {reduction!r} is not a valid value for reduction; expected 'none', 'mean' or 'sum'")
 
 
-def _floating(name: str, *tensors: Tensor | None) -> None:
+def floating(name: str, *tensors: Tensor | None) -> None:
+    """Raise RuntimeError, naming the loss, for integers."""
     for x in tensors:
         if x is not None and not x.layout.dtype.is_floating_point:
             raise RuntimeError(f"{name}: expected floating-point tensors, got {x.dtype} of shape {x.layout.shape}")
@@ -39,7 +54,7 @@ def _floating(name: str, *tensors: Tensor | None) -> None:
 
 def _pair(name: str, input: Tensor, target: Tensor) -> None:
     """Warn where a target of another shape broadcasts: more often a mistake than not. Raises where it does not."""
-    _floating(name, input, target)
+    floating(name, input, target)
     if input.layout.shape != target.layout.shape:
         broadcast_shapes(name, input.layout.shape, target.layout.shape)
         warnings.warn(
@@ -68,7 +83,7 @@ def _check_classes(name: str, target: Tensor, classes: int, ignore_index: int) -
 
 def _check_target(name: str, input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int) -> int:
     """The dimension of the classes. Raises where shapes, dtypes or values do not fit (see the callers)."""
-    _floating(name, input, weight)
+    floating(name, input, weight)
     shape = input.layout.shape
     if not shape:
         raise ValueError(f"{name}: expected an input (C) or (N, C, ...), got a 0-d tensor")
@@ -80,12 +95,13 @@ def _check_target(name: str, input: Tensor, target: Tensor, weight: Tensor | Non
         )
     if target.layout.dtype is not int64:
         raise RuntimeError(f"{name}: class numbers must be int64, got {target.dtype}")
-    _check_weight(name, weight, shape[dim])
+    check_weight(name, weight, shape[dim])
     _check_classes(name, target, shape[dim], ignore_index)
     return dim
 
 
-def _check_weight(name: str, weight: Tensor | None, classes: int) -> None:
+def check_weight(name: str, weight: Tensor | None, classes: int) -> None:
+    """Raise RuntimeError, naming the loss, for a weight of another shape than (classes,)."""
     if weight is not None and weight.layout.shape != (classes,):
         raise RuntimeError(
             f"{name}: weight must have one element for each of {classes} classes, got shape {weight.layout.shape}"
@@ -96,7 +112,9 @@ def cross_entropy(
     input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
+    size_average: Legacy = None,
     ignore_index: int = -100,
+    reduce: Legacy = None,
     reduction: str = "mean",
     label_smoothing: float = 0.0,
 ) -> Tensor:
@@ -109,6 +127,7 @@ def cross_entropy(
     IndexError for a class that does not exist (not while tg.replay records: a replayed step gives NaN there).
     """
     name = "cross_entropy"
+    reduction = chosen(size_average, reduce, reduction)
     if not 0.0 <= label_smoothing <= 1.0:
         raise RuntimeError(f"{name}: label_smoothing must be between 0 and 1, got {label_smoothing}")
     if target.layout.dtype.is_floating_point and target.layout.shape == input.layout.shape:
@@ -119,9 +138,9 @@ def cross_entropy(
         loss = cross_entropy_rows.apply(rows, target.reshape(-1).contiguous(), ignore_index=ignore_index)
         if reduction == "mean":
             return loss.sum() / ne(target, ignore_index).sum().to(loss.dtype)
-        return _reduced(loss.reshape(target.layout.shape), reduction, name)
+        return reduced(loss.reshape(target.layout.shape), reduction, name)
     log_p = log_softmax(input, dim)
-    loss = nll_loss(log_p, target, weight, ignore_index, reduction)
+    loss = nll_loss(log_p, target, weight, ignore_index=ignore_index, reduction=reduction)
     if label_smoothing == 0:
         return loss
     spread = -(log_p if weight is None else log_p * _along(weight, dim, log_p)).sum(dim)
@@ -130,7 +149,7 @@ def cross_entropy(
     if reduction == "mean":
         spread = spread.sum() / _weights(weight, target, counted, spread).sum()
     else:
-        spread = _reduced(spread, reduction, name)
+        spread = reduced(spread, reduction, name)
     return loss * (1.0 - label_smoothing) + spread * (label_smoothing / input.layout.shape[dim])
 
 
@@ -152,10 +171,10 @@ def _cross_entropy_of_probabilities(
     input: Tensor, target: Tensor, weight: Tensor | None, reduction: str, label_smoothing: float
 ) -> Tensor:
     name = "cross_entropy"
-    _floating(name, input, weight)
+    floating(name, input, weight)
     dim = 0 if input.layout.ndim == 1 else 1
     classes = input.layout.shape[dim]
-    _check_weight(name, weight, classes)
+    check_weight(name, weight, classes)
     if label_smoothing > 0:
         target = target * (1.0 - label_smoothing) + label_smoothing / classes
     products = log_softmax(input, dim) * target
@@ -163,14 +182,21 @@ def _cross_entropy_of_probabilities(
         products = products * _along(weight, dim, products)
     if reduction == "mean":
         return -products.sum() / (products.layout.numel / classes)
-    return _reduced(-products.sum(dim), reduction, name)
+    return reduced(-products.sum(dim), reduction, name)
 
 
 def nll_loss(
-    input: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int = -100, reduction: str = "mean"
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: Legacy = None,
+    ignore_index: int = -100,
+    reduce: Legacy = None,
+    reduction: str = "mean",
 ) -> Tensor:
     """-input[target] for log-probabilities (C) or (N, C, ...); arguments and errors are cross_entropy's."""
     name = "nll_loss"
+    reduction = chosen(size_average, reduce, reduction)
     dim = _check_target(name, input, target, weight, ignore_index)
     counted = ne(target, ignore_index)
     picked = gather(input, dim, where(counted, target, 0).unsqueeze(dim)).squeeze(dim)
@@ -178,15 +204,23 @@ def nll_loss(
     loss = where(counted, -picked * weights, 0.0)
     if reduction == "mean":
         return loss.sum() / weights.sum()
-    return _reduced(loss, reduction, name)
+    return reduced(loss, reduction, name)
 
 
-def kl_div(input: Tensor, target: Tensor, reduction: str = "mean", log_target: bool = False) -> Tensor:
+def kl_div(
+    input: Tensor,
+    target: Tensor,
+    size_average: Legacy = None,
+    reduce: Legacy = None,
+    reduction: str = "mean",
+    log_target: bool = False,
+) -> Tensor:
     """target * (log target - input) for log-probabilities input (0 where target is 0); with log_target the target is a
     logarithm too. reduction "mean" is over all elements; "batchmean", the mathematical one, divides the sum by the
     first dimension. Raises ValueError for another reduction."""
     name = "kl_div"
-    _floating(name, input, target)
+    reduction = chosen(size_average, reduce, reduction)
+    floating(name, input, target)
     if log_target:
         loss = exp(target) * (target - input)
     else:
@@ -200,14 +234,14 @@ def kl_div(input: Tensor, target: Tensor, reduction: str = "mean", log_target: b
             UserWarning,
             stacklevel=2,
         )
-    return _reduced(loss, reduction, name)
+    return reduced(loss, reduction, name)
 
 
 # Yes or no
 
 
 def _same_sizes(name: str, input: Tensor, target: Tensor) -> None:
-    _floating(name, input, target)
+    floating(name, input, target)
     if input.layout.shape != target.layout.shape:
         raise ValueError(
             f"{name}: target has shape {target.layout.shape}, the input {input.layout.shape}; they must be the same"
@@ -215,23 +249,31 @@ def _same_sizes(name: str, input: Tensor, target: Tensor) -> None:
 
 
 def binary_cross_entropy(
-    input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean"
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: Legacy = None,
+    reduce: Legacy = None,
+    reduction: str = "mean",
 ) -> Tensor:
     """-(t log p + (1 - t) log(1 - p)) for probabilities p; the logarithms are at least -100. weight broadcasts.
 
     Raises ValueError for shapes that differ, RuntimeError for what is no probability (unless a step is recorded)."""
     name = "binary_cross_entropy"
+    reduction = chosen(size_average, reduce, reduction)
     _same_sizes(name, input, target)
     if not modes.recording and not ((input.array() >= 0) & (input.array() <= 1)).all():
         raise RuntimeError(f"{name}: all elements of input should be between 0 and 1")
     loss = binary_cross_entropy_op(input, target)
-    return _reduced(loss if weight is None else loss * weight, reduction, name)
+    return reduced(loss if weight is None else loss * weight, reduction, name)
 
 
 def binary_cross_entropy_with_logits(
     input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
+    size_average: Legacy = None,
+    reduce: Legacy = None,
     reduction: str = "mean",
     pos_weight: Tensor | None = None,
 ) -> Tensor:
@@ -239,56 +281,85 @@ def binary_cross_entropy_with_logits(
 
     weight multiplies the loss, pos_weight w the term of t; both broadcast. Raises ValueError for shapes that differ."""
     name = "binary_cross_entropy_with_logits"
+    reduction = chosen(size_average, reduce, reduction)
     _same_sizes(name, input, target)
     log_p = log_sigmoid.apply(input)
     if pos_weight is not None:
         log_p = log_p * ((pos_weight - 1.0) * target + 1.0)
     loss = (1.0 - target) * input - log_p
-    return _reduced(loss if weight is None else loss * weight, reduction, name)
+    return reduced(loss if weight is None else loss * weight, reduction, name)
 
 
 # Numbers
 
 
-def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean", weight: Tensor | None = None) -> Tensor:
+def mse_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: Legacy = None,
+    reduce: Legacy = None,
+    reduction: str = "mean",
+    weight: Tensor | None = None,
+) -> Tensor:
     """(input - target)^2; with weight, the mean is over the weights. Warns where the shapes differ but broadcast."""
+    reduction = chosen(size_average, reduce, reduction)
     _pair("mse_loss", input, target)
     return _weighted(square(input - target), weight, reduction, "mse_loss")
 
 
-def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean", weight: Tensor | None = None) -> Tensor:
+def l1_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: Legacy = None,
+    reduce: Legacy = None,
+    reduction: str = "mean",
+    weight: Tensor | None = None,
+) -> Tensor:
     """|input - target|; with weight, the mean is over the weights. Warns where the shapes differ but broadcast."""
+    reduction = chosen(size_average, reduce, reduction)
     _pair("l1_loss", input, target)
     return _weighted(abs(input - target), weight, reduction, "l1_loss")
 
 
 def _weighted(loss: Tensor, weight: Tensor | None, reduction: str, name: str) -> Tensor:
     if weight is None:
-        return _reduced(loss, reduction, name)
+        return reduced(loss, reduction, name)
     if weight.layout.shape != loss.layout.shape:
         raise ValueError(f"{name}: weight has shape {weight.layout.shape}, the loss {loss.layout.shape}")
     if reduction == "mean":
         return (loss * weight).sum() / weight.sum()
-    return _reduced(loss * weight, reduction, name)
+    return reduced(loss * weight, reduction, name)
 
 
-def smooth_l1_loss(input: Tensor, target: Tensor, reduction: str = "mean", beta: float = 1.0) -> Tensor:
+def smooth_l1_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: Legacy = None,
+    reduce: Legacy = None,
+    reduction: str = "mean",
+    beta: float = 1.0,
+) -> Tensor:
     """d^2 / (2 beta) where d = |input - target| < beta, else d - beta / 2. Raises RuntimeError for beta < 0."""
     name = "smooth_l1_loss"
+    reduction = chosen(size_average, reduce, reduction)
     if beta < 0:
         raise RuntimeError(f"{name}: beta must not be negative, got {beta}")
     if beta == 0:
-        return l1_loss(input, target, reduction)
+        return l1_loss(input, target, reduction=reduction)
     _pair(name, input, target)
     d = abs(input - target)
-    return _reduced(where(lt(d, beta), square(d) * (0.5 / beta), d - 0.5 * beta), reduction, name)
+    return reduced(where(lt(d, beta), square(d) * (0.5 / beta), d - 0.5 * beta), reduction, name)
 
 
-def huber_loss(input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0) -> Tensor:
-    """d^2 / 2 where d = |input - target| <= delta, else delta * (d - delta / 2). Raises RuntimeError for delta <= 0."""
+def huber_loss(
+    input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0, weight: Tensor | None = None
+) -> Tensor:
+    """d^2 / 2 where d = |input - target| <= delta, else delta * (d - delta / 2), times weight. Raises RuntimeError for
+    delta <= 0."""
     name = "huber_loss"
     if delta <= 0:
         raise RuntimeError(f"{name}: delta must be greater than 0, got {delta}")
     _pair(name, input, target)
     d = abs(input - target)
-    return _reduced(where(gt(d, delta), (d - 0.5 * delta) * delta, square(d) * 0.5), reduction, name)
+    loss = where(gt(d, delta), (d - 0.5 * delta) * delta, square(d) * 0.5)
+    return reduced(loss if weight is None else loss * weight, reduction, name)

@@ -1,6 +1,6 @@
-"""Pictures of other sizes as layers: Upsample and its two old forms, PixelShuffle and its inverse.
+"""Pictures of other sizes as layers: Upsample and its two old forms, PixelShuffle and its inverse; ChannelShuffle.
 
-Left out on purpose: cubic interpolation. Read next: ops/interpolate.py.
+Read next: ops/interpolate.py.
 """
 
 from __future__ import annotations
@@ -88,3 +88,17 @@ class PixelUnshuffle(Module):
 
     def extra_repr(self) -> str:
         return f"downscale_factor={self.downscale_factor}"
+
+
+class ChannelShuffle(Module):
+    """The channels of (N, C, ...), seen as groups x C / groups, transposed."""
+
+    def __init__(self, groups: int) -> None:
+        super().__init__()
+        self.groups = groups
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.channel_shuffle(input, self.groups)
+
+    def extra_repr(self) -> str:
+        return f"groups={self.groups}"
