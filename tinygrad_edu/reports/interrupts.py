@@ -9,6 +9,7 @@ import contextlib
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from multiprocessing import resource_tracker
 from typing import Any
 
 
@@ -37,7 +38,11 @@ def first_interrupt(note: Callable[[], Any]) -> Iterator[None]:
 @contextlib.contextmanager
 def children_without_interrupts() -> Iterator[None]:
     """Within: processes and threads that are started never see a Ctrl-C, which a terminal sends to all; one that comes
-    meanwhile is seen here afterwards."""
+    meanwhile is seen here afterwards. Raises ImportError without joblib."""
+    from joblib.externals.loky.backend import resource_tracker as loky_tracker
+
+    resource_tracker.ensure_running()  # both let Ctrl-C through again when they start
+    loky_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

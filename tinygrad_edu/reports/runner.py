@@ -147,7 +147,7 @@ def carry_out(
             save()
             kind = "validation" if "validation_loss" in record else "test"
             accuracy, loss = record[f"{kind}_accuracy"], record[f"{kind}_loss"]
-            bar.news(epoch=str(record["epoch"]), loss=f"{loss:.3f}", accuracy=f"{accuracy:.2f} %")
+            bar.advance(0, epoch=str(record["epoch"]), loss=f"{loss:.3f}", accuracy=f"{accuracy:.2f} %")
             if interrupts or stop():
                 raise KeyboardInterrupt
     folder.save_tensors("weights", training.model.state_dict())

@@ -31,6 +31,7 @@ from .runner import carry_out, check, folder_name, to_stderr
 
 BACKENDS = ("loky", "dask")
 BOTH = "both"  # a mode: each of the report's in turn, or the only way there is
+ONE = threading.Lock()  # a process has one random state; a dask worker may have several threads
 Load = Callable[[str, str | None], tuple[ImageDataset, ImageDataset]]
 
 
@@ -147,15 +148,17 @@ def remote_work(job: Job, stop_file: Path, load: Load, home: int, local: bool) -
     def stop() -> bool:
         return stop_file.exists() or (local and os.getppid() != home)
 
-    if stop():
-        return Outcome(job)
     set_num_threads(1)
     try:
-        return work(job, stop_file.name, load, stop=stop)
+        with ONE:
+            return Outcome(job) if stop() else work(job, stop_file.name, load, stop=stop)
     except KeyboardInterrupt:
         if os.getpid() == home:  # joblib uses no other process where there is but one worker
             raise
         return Outcome(job)
+    finally:
+        if local and os.getppid() != home:
+            os._exit(1)  # nobody will ask for more
 
 
 def carry_out_all(
@@ -241,7 +244,10 @@ def pool(backend: str, workers: int | None, scheduler: str | None) -> Iterator[t
         raise ImportError("parallel runs need joblib: pip install 'tinygrad_edu[examples]'") from None
     if backend == "loky":
         count = workers or joblib.cpu_count()
-        shut = lambda: get_reusable_executor().shutdown(wait=True, kill_workers=True)
+
+        def shut() -> None:
+            get_reusable_executor().shutdown(wait=True, kill_workers=True)
+
         with joblib.parallel_config(backend="loky", n_jobs=count, inner_max_num_threads=1):
             try:
                 yield count, shut
@@ -256,7 +262,7 @@ def pool(backend: str, workers: int | None, scheduler: str | None) -> Iterator[t
         if scheduler is None:
             with children_without_interrupts():
                 count = workers or joblib.cpu_count()
-                cluster = LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=None)
+                cluster = LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=":0")
             stack.enter_context(cluster)
         client = stack.enter_context(Client(scheduler or cluster))
         stack.enter_context(joblib.parallel_config(backend="dask"))
@@ -271,9 +277,9 @@ def watched(jobs: Sequence[Job]) -> Iterator[Callable[[Outcome], Any]]:
     epochs = {job.folder: job.settings["epochs"] for job in jobs}
     seen = dict.fromkeys(epochs, 0)
 
-    def note(folder: Path, count: int) -> None:
+    def note(folder: Path, count: int, **news: str) -> None:
         with lock:
-            bar.advance(count - seen[folder])
+            bar.advance(count - seen[folder], **news)
             seen[folder] = count
 
     def look() -> None:
@@ -288,10 +294,9 @@ def watched(jobs: Sequence[Job]) -> Iterator[Callable[[Outcome], Any]]:
         folder = outcome.job.folder
         done.add(folder)
         if outcome.result is not None or outcome.error:
-            note(folder, epochs[folder])
             for line in [*outcome.told, told(outcome)]:
                 bar.line(line)
-            bar.news(runs=f"{len(done)} of {len(jobs)}")
+            note(folder, epochs[folder], runs=f"{len(done)} of {len(jobs)}")
 
     done: set[Path] = set()
     with progress(f"{len(jobs)} runs", sum(epochs.values()), unit="epochs") as bar:

@@ -20,11 +20,8 @@ LONG = 60.0  # between two where there is no news but that it goes on
 class Progress:
     """What a job reports to; this one says nothing."""
 
-    def advance(self, count: int) -> None:
-        """So much more is done."""
-
-    def news(self, **values: str) -> None:
-        """What is worth a line in a log: the metrics after an epoch, say."""
+    def advance(self, count: int, **news: str) -> None:
+        """So much more is done. News: what is worth a line in a log, such as the metrics after an epoch."""
 
     def line(self, text: str) -> None:
         """A line of its own, whatever else is shown."""
@@ -36,13 +33,11 @@ class Bar(Progress):
     def __init__(self, bar: Any) -> None:
         self.bar = bar
 
-    def advance(self, count: int) -> None:
-        """Move the bar."""
+    def advance(self, count: int, **news: str) -> None:
+        """Move the bar; news stand at its end."""
+        if news:
+            self.bar.set_postfix(news, refresh=False)
         self.bar.update(count)
-
-    def news(self, **values: str) -> None:
-        """Show it at the bar's end."""
-        self.bar.set_postfix(values, refresh=False)
 
     def line(self, text: str) -> None:
         """Above the bar."""
@@ -55,24 +50,16 @@ class Lines(Progress):
     def __init__(self, name: str, total: int, done: int, unit: str) -> None:
         self.name, self.total, self.done, self.unit = name, total, done, unit
         self.start = self.last = time.monotonic()
-        self.values: dict[str, str] = {}
+        self.news: dict[str, str] = {}
 
-    def advance(self, count: int) -> None:
-        """Count, and say so if nothing was said for long."""
+    def advance(self, count: int, **news: str) -> None:
+        """Count, and say so if the last line is old."""
         self.done += count
-        self.say(LONG)
-
-    def news(self, **values: str) -> None:
-        """Say it, if not too much was said lately."""
-        self.values = values
-        self.say(SECONDS)
-
-    def say(self, seconds: float) -> None:
-        """One line, if the last one is so old."""
+        self.news = news or self.news
         now = time.monotonic()
-        if now - self.last >= seconds:
+        if now - self.last >= (SECONDS if news else LONG):
             self.last = now
-            values = "".join(f", {key} {value}" for key, value in self.values.items())
+            values = "".join(f", {key} {value}" for key, value in self.news.items())
             passed = time.strftime("%H:%M:%S", time.gmtime(now - self.start))
             self.line(f"{self.name}: {self.done:,} of {self.total:,} {self.unit} after {passed}{values}")
 
