@@ -89,6 +89,34 @@ def test_an_svg_fits_into_any_page(svgs, name):
     assert "http" not in text.replace(SVG.strip("{}"), "")
 
 
+LARGE = {
+    "22 bars": lambda: viz.bars([f"r1-batch-{k}" for k in range(22)], [84.0] * 22, [1.0] * 22, [500.0] * 22, "points"),
+    "18 curves": lambda: viz.curves({f"r3-ann-{k}-augmented": records(60, k) for k in range(18)}, PANELS, "Long"),
+    "layers": lambda: viz.blocks([(f"Layer{k}", 4**k, 28 >> k, 28 >> k) for k in range(5)] * 5, "deep"),
+    "thin layers": lambda: viz.blocks([("input", 1, 28, 28), *[("Linear", 1, 1, 1)] * 9]),
+}
+
+
+@pytest.mark.parametrize("make", [*MAKE.values(), *LARGE.values()], ids=[*MAKE, *LARGE])
+def test_no_text_lies_over_another_or_outside(make):
+    figure = make()
+    viz.svg(figure)  # which lays it out
+    frame, found = figure.bbox, [*figure.texts, *(text for legend in figure.legends for text in legend.get_texts())]
+    found += [legend.get_title() for legend in figure.legends]
+    for axis in figure.axes:
+        found += [*axis.texts, axis.title, axis._left_title]
+        for k, side in enumerate((axis.xaxis, axis.yaxis) if axis.axison else ()):
+            low, high = sorted(side.get_view_interval())
+            found += [side.label, *(t for t in side.get_majorticklabels() if low <= t.get_position()[k] <= high)]
+    upright = [text for text in found if text.get_visible() and text.get_text() and text.get_rotation() % 90 == 0]
+    boxes = [(text.get_text(), text.get_window_extent()) for text in upright]
+    for k, (text, box) in enumerate(boxes):
+        assert frame.x0 - 1 <= box.x0 and box.x1 <= frame.x1 + 1 and frame.y0 <= box.y0 and box.y1 <= frame.y1, text
+        for other, place in boxes[:k]:
+            apart = box.x0 >= place.x1 - 1 or place.x0 >= box.x1 - 1 or box.y0 >= place.y1 - 1 or place.y0 >= box.y1 - 1
+            assert apart, (text, other)
+
+
 def test_no_two_figures_share_an_id(svgs):
     almost = viz.svg(viz.curves({"a": records(30), "b": records(30, 70.001)}, PANELS))
     found = [re.findall(r' id="(\w[^"]*)"', text) for text in (*svgs.values(), almost)]

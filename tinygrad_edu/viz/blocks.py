@@ -8,14 +8,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ..modes import no_grad
 from ..nn import Module
 from ..ops.create import zeros
-from .figure import COLORS, INK, SMALL, look, new_figure
+from .figure import COLORS, INK, SMALL, WIDTH, look, new_figure
 
 Layer = tuple[str, int, int, int]  # name, channels, height, width
+
+# In the drawing's unit, of which MOST fit into a figure of the usual width.
+MOST = 370
+THIN = 2.5  # so high and wide is a map of one pixel
+SLANT = 0.35  # of a width seen from the side
+CAPTION = "Below each layer: channels, height × width. Depth: the square root of the channels."
 
 
 def layers_of(model: Module, input_shape: Sequence[int]) -> list[Layer]:
@@ -64,7 +71,9 @@ def map_shape(shape: Sequence[int]) -> tuple[int, int, int]:
 def blocks(layers: Sequence[Layer], title: str = "") -> Any:
     """A figure of the layers (name, channels, height, width), from left to right; deep as the square root of their
     channels, which it tells. Returns matplotlib's Figure. Raises ImportError when matplotlib is not installed."""
-    figure = new_figure(2.5, title, "a network's layers as boxes")
+    boxes = placed(layers)
+    end = boxes[-1].right + 4 if boxes else 1.0
+    figure = new_figure(2.5, title, "a network's layers as boxes", WIDTH * max(1.0, end / MOST))
     kinds = list(dict.fromkeys(name for name, *_ in layers))
     with look():
         from matplotlib.patches import Patch, Polygon
@@ -72,28 +81,53 @@ def blocks(layers: Sequence[Layer], title: str = "") -> Any:
         axis = figure.subplots()
         axis.axis("off")
         axis.set_aspect("equal", anchor="W")
-        unit = 40 / max((max(h, w) for _, _, h, w in layers), default=1)
-        deep = 20 / math.sqrt(max((c for _, c, _, _ in layers), default=1))
-        x = end = 0.0
-        for name, c, h, w in layers:
+        for k, ((name, c, h, w), box) in enumerate(zip(layers, boxes, strict=True)):
             color = COLORS[kinds.index(name) % len(COLORS)]
-            depth, height, slant = deep * math.sqrt(c), max(unit * h, 2.5), max(unit * w, 2.5) * 0.35
-            base = -height / 2
-            if x:
-                axis.plot((end + 1, x - 1), (0, 0), color=INK, alpha=0.5, linewidth=0.8)
-            front = [(x, base), (x + depth, base), (x + depth, base + height), (x, base + height)]
-            top = [front[3], front[2], (x + depth + slant, base + height + slant), (x + slant, base + height + slant)]
-            side = [front[1], (x + depth + slant, base + slant), top[2], front[2]]
-            for face, alpha in ((front, 0.35), (top, 0.2), (side, 0.55)):
+            if k:
+                axis.plot((boxes[k - 1].right + 1, box.x - 1), (0, 0), color=INK, alpha=0.5, linewidth=0.8)
+            for face, alpha in zip(box.faces(), (0.35, 0.2, 0.55), strict=True):
                 axis.add_patch(Polygon(face, facecolor=(color, alpha), edgecolor=color, linewidth=0.8))
             size = f"{c}\n{h}×{w}" if h * w > 1 else f"{c}"
-            axis.text(x + depth / 2, -24, size, ha="center", va="top", fontsize=SMALL)
-            end = x + depth + slant
-            x = max(end + 5, x + 22)
-        axis.set_xlim(-3, x)
+            axis.text(box.x + box.depth / 2, -24, size, ha="center", va="top", fontsize=SMALL)
+        axis.set_xlim(-4, end)
         axis.set_ylim(-38, 36)
-        told = "Below each layer: channels, height × width. Depth: the square root of the channels."
-        figure.supxlabel(told, x=0.01, ha="left", fontsize=SMALL)
         handles = [Patch(color=COLORS[k % len(COLORS)], alpha=0.6) for k in range(len(kinds))]
-        figure.legend(handles, kinds, loc="outside lower left", ncols=3)
+        caption = {"title": CAPTION, "title_fontsize": SMALL, "alignment": "left"}
+        figure.legend(handles, kinds, loc="outside lower left", ncols=3, **caption)
     return figure
+
+
+@dataclass(frozen=True)
+class Box:
+    """Where a layer is drawn: its front's left edge, the sizes of its front, and how far its width leads away."""
+
+    x: float
+    depth: float
+    height: float
+    slant: float
+
+    @property
+    def right(self) -> float:
+        """Where it ends."""
+        return self.x + self.depth + self.slant
+
+    def faces(self) -> list[list[tuple[float, float]]]:
+        """The corners of front, top and right side."""
+        low, high = -self.height / 2, self.height / 2
+        a, b, back = self.x, self.x + self.depth, self.slant
+        return [
+            [(a, low), (b, low), (b, high), (a, high)],
+            [(a, high), (b, high), (b + back, high + back), (a + back, high + back)],
+            [(b, low), (b + back, low + back), (b + back, high + back), (b, high)],
+        ]
+
+
+def placed(layers: Sequence[Layer]) -> list[Box]:
+    """A box for each layer: the largest map 40 high, the most channels 20 deep, room for the numbers below."""
+    unit = 40 / max((max(h, w) for _, _, h, w in layers), default=1)
+    deep = 20 / math.sqrt(max((c for _, c, _, _ in layers), default=1))
+    boxes: list[Box] = []
+    for _, c, h, w in layers:
+        x = max(boxes[-1].right + 5, boxes[-1].x + 24) if boxes else 0.0
+        boxes.append(Box(x, deep * math.sqrt(c), max(unit * h, THIN), SLANT * max(unit * w, THIN)))
+    return boxes

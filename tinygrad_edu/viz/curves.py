@@ -18,12 +18,12 @@ Records = Sequence[Mapping[str, Any]]
 
 # Dashes, in line widths: of a panel's first, second, third key; each list goes on when the colours are used up.
 DASHES = (
-    ("-", (0, (7, 1.5, 1.5, 1.5)), (0, (12, 2))),
-    ((0, (3, 1.5)), (0, (3, 1.5, 1, 1.5, 1, 1.5)), (0, (5, 3))),
+    ("-", (0, (7, 1.5, 1.5, 1.5)), (0, (6, 1.2, 1.2, 1.2, 1.2, 1.2))),
+    ((0, (3, 1.5)), (0, (3, 1.5, 1, 1.5)), (0, (5, 3))),
     ((0, (1, 1.2)), (0, (1, 2.5)), (0, (2, 2))),
 )
 FEW = 12  # epochs; of so few, each has a dot
-RATIO = 20  # a collapsed run's loss is more times the others' than this; a percentage can't be
+RATIO = 20  # a collapsed run's loss is more times the others' than this; no accuracy over ten classes is
 
 
 def curves(histories: Mapping[str, Records | Sequence[Records]], panels: Sequence[Panel], title: str = "") -> Any:
@@ -134,4 +134,4 @@ def legend(figure: Any, seeds: Mapping[str, Any], drawn: set[str], styles: Seque
         handles.append(Patch(color=INK, alpha=0.18, linewidth=0))
         names.append(f"lowest to highest of {' or '.join(map(str, sorted(several)))} seeds")
     if handles:
-        figure.legend(handles, names, loc="outside lower left", ncols=columns)
+        figure.legend(handles, names, loc="outside lower left", ncols=columns, handlelength=2.4)

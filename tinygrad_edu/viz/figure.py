@@ -91,10 +91,11 @@ def new_figure(height: float, title: str, about: str, width: float = WIDTH) -> A
     return figure
 
 
-def svg(figure: Any) -> str:
+def svg(figure: Any, name: str = "") -> str:
     """The figure as an SVG element for an HTML page: as wide as its place, its ink the page's, its text text, its name
-    in <title>, no id that another figure has; the same bytes for the same figure."""
-    return cleaned(figure).replace("<svg ", f"<svg {FITTING} ", 1)
+    in <title>, no id that another figure has; the same bytes for the same figure. name: tells apart two figures on a
+    page that are alike."""
+    return cleaned(figure, name).replace("<svg ", f"<svg {FITTING} ", 1)
 
 
 def on_paper(text: str) -> str:
@@ -129,7 +130,7 @@ def saved(figure: Any, kind: str, **options: Any) -> bytes:
     return file.getvalue()
 
 
-def cleaned(figure: Any) -> str:
+def cleaned(figure: Any, name: str) -> str:
     """matplotlib's SVG without what a page has no use for: header, metadata, sizes, groups, ids, fonts, far digits."""
     drawn = saved(figure, "svg", metadata={"Date": None}).decode()
     root = ElementTree.fromstring(drawn)
@@ -137,17 +138,19 @@ def cleaned(figure: Any) -> str:
     for element in root.iter():
         tidy(element, used)
     flatten(root)
-    for name in ("width", "height", "version"):
-        root.attrib.pop(name, None)
+    for attribute in ("width", "height", "version"):
+        root.attrib.pop(attribute, None)
     root.attrib |= {"role": "img", "font-family": "system-ui, sans-serif", "stroke-linejoin": "round"}
     title = ElementTree.Element("title")
     title.text = figure.get_label()
     root.insert(0, title)
     ElementTree.register_namespace("", NAMESPACE.strip("{}"))
     text = ElementTree.tostring(root, encoding="unicode")
-    own = "f" + hashlib.sha256(text.encode()).hexdigest()[:8]  # of two figures on a page none has the other's ids
-    for number, name in enumerate(sorted(used)):
-        text = text.replace(f'"{name}"', f'"{own}-{number}"').replace(f"#{name}", f"#{own}-{number}")
+    own = (
+        "f" + hashlib.sha256((name + text).encode()).hexdigest()[:8]
+    )  # of two figures on a page none has the other's ids
+    for number, old in enumerate(sorted(used)):
+        text = text.replace(f'"{old}"', f'"{own}-{number}"').replace(f"#{old}", f"#{own}-{number}")
     return text
 
 
