@@ -21,7 +21,8 @@ def made(numbers, mode="corrected", scatter=1.0, seeds=3):
         given = given if isinstance(given, dict) else {"validation_accuracy": given}
         for seed in range(seeds):
             moved = {k: v + scatter * (seed - 1) * (0.01 if "loss" in k else 1) for k, v in given.items()}
-            history = [{"validation_accuracy": 44.0, "train_loss": 1.5, "validation_loss": 1.6, **moved}] * 5
+            last = {"validation_accuracy": 44.0, "train_loss": 1.5, "validation_loss": 1.6, **moved}
+            history = [dict.fromkeys(last, 9.0 * seed)] * 5 + [last] * 5  # the first five tell nothing
             metrics = {"best_validation_accuracy": 60.0, **history[-1]}
             chosen = settings(RUNS[name], Options(mode=mode, seed=seed))
             results.found.setdefault((name, mode), []).append(Result(RUNS[name], chosen, history, metrics=metrics))
