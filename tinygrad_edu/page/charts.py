@@ -40,8 +40,9 @@ def curves(name: str, title: str, line: Sequence[Ours], report: Report) -> Chart
         return None
     caption = f"{title}{of_mode(line[0].mode)}: {' and '.join(label for label, _ in report.PANELS)} against the epoch"
     key = report.PANELS[0][1][0]
-    ends = [f"{run} {statistics.fmean(some[-1][key] for some in seeds):.2f}" for run, seeds in histories.items()]
-    text = f"{caption}. {key.replace('_', ' ')} after the last epoch: {', '.join(ends)}."
+    ends = {run: [some[-1][key] for some in seeds if some[-1].get(key)] for run, seeds in histories.items()}
+    told = [f"{run} {statistics.fmean(values):.2f}" for run, values in ends.items() if values]
+    text = f"{caption}. {key.replace('_', ' ')} after the last epoch: {', '.join(told)}."
     return Chart(name, caption, text, partial(viz.curves, histories, report.PANELS))
 
 
@@ -99,7 +100,7 @@ def network(name: str, make: Callable[[], Module], shape: tuple[int, ...]) -> Ch
 
 
 def read_pictures(folder: Path) -> dict[str, Any]:
-    """pictures.safetensors of a run's folder. Raises ValueError, naming it, when it can't be read."""
+    """pictures.safetensors of a run's folder. Raises ValueError when it can't be read."""
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
@@ -107,8 +108,8 @@ def read_pictures(folder: Path) -> dict[str, Any]:
     try:
         tensors = load_file(path)
     except (OSError, SafetensorError) as error:
-        raise ValueError(f"{path}: no pictures: {error}") from None
+        raise ValueError(f"{path.name}: {error}") from None
     missing = {"images", "targets", "predicted", "sure", "samples"} - tensors.keys()
     if missing:
-        raise ValueError(f"{path}: no pictures: it lacks {', '.join(sorted(missing))}")
+        raise ValueError(f"{path.name} lacks {', '.join(sorted(missing))}")
     return tensors

@@ -41,16 +41,19 @@ def listed(values: Sequence[object]) -> str:
 
 
 def facts_of(runs: int, found: Sequence[Result]) -> list[tuple[str, str]]:
-    """Of a report with so many runs. Run folders do not tell their machine: it is this one, unless they were copied."""
-    here = f"{machine()}; tinygrad_edu {__version__}, Python {platform.python_version()}, NumPy {np.__version__}"
-    made = ("Page made", f"{datetime.date.today().isoformat()} on {here}")
+    """Of a report with so many runs."""
+    versions = f"tinygrad_edu {__version__}, Python {platform.python_version()}, NumPy {np.__version__}"
+    made = [
+        ("Machine", f"{machine()} (this page’s; run folders do not tell theirs)"),
+        ("Page made", f"{datetime.date.today().isoformat()} by {versions}"),
+    ]
     trained = len({result.run.name for result in found})
     told = [("Runs trained", f"{trained} of {runs}, {len({result.folder for result in found})} trainings")]
     if found:
         told += [
             ("Finished", span([day((result.folder / "metrics.json").stat().st_mtime) for result in found])),
             ("Seeds", listed([result.settings["seed"] for result in found])),
-            ("Backend", listed([result.metrics["backend"] for result in found])),
-            ("Threads a run", listed([result.metrics["threads"] for result in found])),
+            ("Backend", listed([result.metrics.get("backend", "?") for result in found])),
+            ("Threads a run", listed([result.metrics.get("threads", "?") for result in found])),
         ]
-    return [*told, made]
+    return told + made

@@ -55,7 +55,7 @@ LAYOUTS = {
         "CIFAR-10: colour images of 32 by 32 pixels, ten classes; 45,000 for training, 5,000 for validation, 10,000 "
         "for testing.",
         (
-            Group("Baseline", ("r2-baseline",)),
+            Group("The baseline", ("r2-baseline",)),
             Group("Dropout", ("r2-dropout",)),
             Group("Weight decay (L2)", ("r2-l2",)),
             Group("Epochs", ("r2-epochs",)),

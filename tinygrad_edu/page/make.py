@@ -33,7 +33,7 @@ def make(name: str, out: Path, to: Path) -> Made:
     written.
     """
     page = page_of(name, read_all(out))
-    drawings = {chart.name: viz.svg(chart.draw()) for chart in page.charts}
+    drawings = {chart.name: viz.svg(chart.draw(), chart.name) for chart in page.charts}
     texts = {f"{name}.html": as_html(page, drawings), **as_markdown(page, FIGURES)}
     texts |= {f"{FIGURES}/{chart}.svg": viz.on_paper(svg) for chart, svg in drawings.items()}
     (to / FIGURES).mkdir(parents=True, exist_ok=True)

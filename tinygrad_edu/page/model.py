@@ -131,7 +131,10 @@ def part_of(key: str, results: Results) -> Part:
         layout.about,
         layout.data,
         facts_of(len(report.RUNS), found),
-        [Judged(f"{key}-claim-{k}", claim.text, claim.judge(results)) for k, claim in enumerate(CLAIMS[key], 1)],
+        [
+            Judged(f"{key}-claim-{k}", claim.text, claim.judge(results))
+            for k, claim in enumerate(CLAIMS.get(key, ()), 1)
+        ],
         sections_of(key, layout, report, results),
         [network(f"{key}-network", *layout.network)] if layout.network else [],
         portraits,
@@ -146,16 +149,18 @@ def sections_of(key: str, layout: Layout, report: Report, results: Results) -> l
     sections = []
     for title, runs in groups_of(layout, report.RUNS):
         anchor = f"{key}-{slug(title)}"
-        charts: list[Chart | None] = []
-        for mode in modes_of(report):
-            line = [ours_of(report, run, mode, results) for run in runs]
-            if not all(ours.same for ours in line):
-                end = f"-{mode}" if mode else ""
-                charts.append(curves(f"{anchor}-curves{end}", title, line, report))
-                charts.append(bars(f"{anchor}-bars{end}", title, line, report.FIGURES[0]))
+        modes = [[ours_of(report, run, mode, results) for run in runs] for mode in modes_of(report)]
+        modes = [line for line in modes if not all(ours.same for ours in line)]
+        charts = [curves(f"{anchor}-curves{ending(line[0].mode)}", title, line, report) for line in modes]
+        charts += [bars(f"{anchor}-bars{ending(line[0].mode)}", title, line, report.FIGURES[0]) for line in modes]
         tables = tables_of(title, report, runs, results)
         sections.append(Section(anchor, title, tables, [chart for chart in charts if chart is not None]))
     return sections
+
+
+def ending(mode: str | None) -> str:
+    """What a mode adds to a name."""
+    return f"-{mode}" if mode else ""
 
 
 def slug(text: str) -> str:
@@ -179,25 +184,25 @@ def shown_closely(layout: Layout, report: Report, results: Results) -> list[Resu
 
 def test_accuracy(some: Sequence[Result]) -> float:
     """The mean of several results."""
-    return statistics.fmean(float(result.metrics["test_accuracy"]) for result in some)
+    return statistics.fmean(float(result.metrics.get("test_accuracy") or 0) for result in some)
 
 
 def portrait_of(result: Result) -> tuple[Portrait, list[str]]:
     """A result class by class, and notes on what could not be shown."""
-    anchor = slug(f"{result.run.name}-{result.settings.get('mode') or ''}") + "-closely"
+    anchor = f"{result.run.name}{ending(result.settings.get('mode'))}-closely"
     title = f"{result.title}, seed {result.settings['seed']}"
     rows: list[tuple[str, ...]] = []
     charts: list[Chart | None] = []
     notes: list[str] = []
-    if "confusion" in result.metrics:
+    if "confusion" not in result.metrics:
+        notes.append(f"{result.folder}: {result.metrics.get('note', 'no metrics by class')}")
+        return Portrait(anchor, title, [], []), notes
+    try:
         for name, numbers in result.metrics["classes"].items():
             rows.append((name, *(f"{100 * numbers[key]:.1f}" for key in ("precision", "recall", "f1"))))
         charts.append(confusion(f"{anchor}-confusion", result))
-        try:
-            tensors = read_pictures(result.folder)
-            charts += [pictures(f"{anchor}-{k}", result, tensors, k == "mistakes") for k in ("pictures", "mistakes")]
-        except ValueError as error:
-            notes.append(str(error))
-    else:
-        notes.append(f"{result.folder}: {result.metrics.get('note', 'no metrics by class')}")
+        tensors = read_pictures(result.folder)
+        charts += [pictures(f"{anchor}-{k}", result, tensors, k == "mistakes") for k in ("pictures", "mistakes")]
+    except (LookupError, ValueError, TypeError, AttributeError) as error:
+        notes.append(f"{result.folder}: its metrics by class or its pictures are damaged: {error}")
     return Portrait(anchor, title, rows, [chart for chart in charts if chart is not None]), notes

@@ -5,6 +5,7 @@ Plain data, of which html.py and markdown.py each make their own form. Read next
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from ..reports.tables import comparable
 
 DASH, NOT_RUN = "–", "not run"
 OTHER_EPOCHS = ("†", "After more or fewer epochs than the report's.")
+SPEED_UP = ("§", "The report's time, on its authors' machine, over ours, on ours.")
 SAME = ("‡", "Both modes train this run alike: a result of one is a result of the other.")
 
 
@@ -78,7 +80,7 @@ class Ours:
     def numbers(self, figure: Figure) -> list[float]:
         """A figure of each result that has it."""
         values = [figure.ours(result) for result in self.results]
-        return [value for value in values if value is not None and value == value]
+        return [value for value in values if value is not None and math.isfinite(value)]
 
     def cell(self, text: str, small: str = "", compared: bool = False) -> Cell:
         """A number of ours; compared: beside one of the report's."""
@@ -180,7 +182,7 @@ def tables_of(title: str, report: Report, runs: Sequence[Any], results: Results)
         label = f"{figure.label}, median" if figure.time else figure.label
         (cost if figure.time else outcome).append(block(label, cell, told if reported else None))
         if figure.time and reported:
-            cost.append(block("speed-up", speed_up))
+            cost.append(block(f"speed-up {SPEED_UP[0]}", speed_up))
     return [table(f"{title}: results", lines, [*outcome, seeds]), table(f"{title}: cost", lines, [*cost, seeds])]
 
 
@@ -190,6 +192,7 @@ def table(title: str, lines: Sequence[Line], blocks: Sequence[Block]) -> Table:
     for line in lines:
         cells = tuple(cell for _, cells in blocks for cell in cells(line))
         rows.append(Row(line[0].run.name, line[0].run.about, cells))
-    marks = "".join(cell.marks for row in rows for cell in row.cells)
-    footnotes = tuple(note for note in (OTHER_EPOCHS, SAME) if note[0] in marks)
-    return Table(title, tuple(columns for columns, _ in blocks), tuple(rows), footnotes)
+    columns = tuple(columns for columns, _ in blocks)
+    marks = "".join([*(cell.marks for row in rows for cell in row.cells), *(some.title for some in columns)])
+    footnotes = tuple(note for note in (OTHER_EPOCHS, SAME, SPEED_UP) if note[0] in marks)
+    return Table(title, columns, tuple(rows), footnotes)
