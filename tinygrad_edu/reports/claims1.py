@@ -106,16 +106,18 @@ def batch_2048_is_fastest(results: Results) -> Verdict:
         return verdict
     ours = "r1-batch-2048"
     saved = {name: difference(results, name, ours, epoch_time, AS_REPORTED) for name in BATCHES if name != ours}
-    faster = ", ".join(name for name, found in saved.items() if found and found.sign < 0)
+    word = all_of([found for found in saved.values() if found])
+    none = "unknown without more seeds" if word == NOT_RUN else "none"
+    faster = ", ".join(name for name, found in saved.items() if found and found.sign < 0) or none
     times = told(results, BATCHES, lambda result: math.exp(epoch_time(result)), AS_REPORTED)
     told_seconds = ", ".join(f"{name} {RUNS[name].seconds:g}" for name in BATCHES[-3:])
     threads = sorted({result.metrics["threads"] for result in results.of(ours, AS_REPORTED)})
     why = (
         f"Seconds an epoch with its test, {AS_REPORTED}, threads: {', '.join(map(str, threads))}: {times}. Faster than "
-        f"{ours} by more than noise: {faster or 'none'}. It depends on code and machine; the report's own seconds for "
+        f"{ours} by more than noise: {faster}. It depends on code and machine; the report's own seconds for "
         f"30 epochs: {told_seconds}."
     )
-    return Verdict(all_of([found for found in saved.values() if found]), why)
+    return Verdict(word, why)
 
 
 def worst_fall(result: Result) -> float:
