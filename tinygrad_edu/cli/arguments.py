@@ -6,6 +6,8 @@ import argparse
 import math
 from typing import Any
 
+RUNS_MEANT = "a run such as r1-arch-8, the beginning of ids such as r1 or r2-batch, or a pattern such as 'r1-*-8'"
+
 
 def positive(kind: type[int] | type[float]) -> Any:
     """An argument's type: a finite number above 0."""

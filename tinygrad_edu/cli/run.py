@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .arguments import interval, positive, training_arguments
+from .arguments import RUNS_MEANT, interval, positive, training_arguments
 
 if TYPE_CHECKING:
     from ..reports.report import Options, Result
@@ -37,7 +37,7 @@ def add(commands: Any) -> None:
         "runs",
         nargs="+",
         metavar="ID",
-        help="a run such as r1-arch-8, the beginning of ids such as r1 or r2-batch, or a pattern such as 'r1-*-8'",
+        help=RUNS_MEANT,
     )
     add(
         "--mode",
@@ -164,7 +164,8 @@ def run_command(args: argparse.Namespace, usage: Callable[[str], Any]) -> int:
 def print_results(results: Sequence[Result], seeds: int, out: Path) -> None:
     """One run's figures in full; of several a line each, and where the figures are that show some together."""
     from ..reports.figures import draw_together
-    from ..reports.tables import summary_table, table
+    from ..reports.results import Results
+    from ..reports.tables import overview, table
 
     if not results:
         return
@@ -172,7 +173,10 @@ def print_results(results: Sequence[Result], seeds: int, out: Path) -> None:
     if len(results) == 1:
         print(table(results[0]))
         return
-    print(summary_table(results))
+    found = Results()
+    for result in results:
+        found.found.setdefault((result.run.name, result.settings.get("mode")), []).append(result)
+    print(overview([*{result.run.name: result.run for result in results}.values()], found))
     groups: dict[str, dict[str, Result]] = {}
     for result in results:
         report, mode = result.run.name.partition("-")[0], result.settings.get("mode")

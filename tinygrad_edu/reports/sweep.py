@@ -83,14 +83,17 @@ def select(names: Sequence[str]) -> list[Run]:
 
 
 def jobs_of(runs: Sequence[Run], options: Options, seeds: int = 1) -> list[Job]:
-    """A job for each run, mode and seed, the seeds counted up from that of the options; a mode may be BOTH.
+    """A job for each run, mode and seed, the seeds counted up from that of the options; a mode may be BOTH, which is
+    only the first where the run is alike in all.
 
     Raises ValueError for options that a run does not take, and seeds that there are not."""
     if options.seed + seeds > 2**32:
         raise ValueError(f"there are no {seeds} seeds from {options.seed} on: the last is 2^32 - 1")
     jobs = []
     for run in runs:
-        modes = report_of(run.name).MODES or (None,) if options.mode == BOTH else (options.mode,)
+        modes: Sequence[str | None] = (options.mode,)
+        if options.mode == BOTH:
+            modes = report_of(run.name).MODES[: 1 if run.alike else None] or (None,)
         for mode in modes:
             for seed in range(options.seed, options.seed + seeds):
                 job = Job(run.name, replace(options, mode=mode, seed=seed))

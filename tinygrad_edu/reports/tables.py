@@ -8,8 +8,9 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from . import REPORTS, report_of
-from .report import Figure, Result
+from . import report_of
+from .report import Figure, Result, Run
+from .results import Results
 
 
 def comparable(figure: Figure, result: Result) -> float | None:
@@ -42,39 +43,43 @@ def table(result: Result) -> str:
     return "\n".join(lines)
 
 
-def summary_table(results: Sequence[Result]) -> str:
-    """A line for each run and mode: the figure that its report judges it by, mean and standard deviation over seeds."""
-    groups: dict[tuple[str, str], list[Result]] = {}
-    for result in results:
-        groups.setdefault((result.run.name, result.settings.get("mode") or ""), []).append(result)
-    name, mode = (max(len(key[k]) for key in groups) for k in (0, 1))
-    lines = [f"{'':{name}}  {'':{mode}}  seeds {'test accuracy (%)':>18} {'the report':>11} {'seconds':>9}"]
-    for (run, how), some in groups.items():
-        figure = report_of(run).FIGURES[0]
-        ours = [value for value in map(figure.ours, some) if value is not None]
-        seconds = statistics.fmean(float(result.metrics["train_seconds"]) for result in some)
-        lines.append(
-            f"{run:{name}}  {how:{mode}}  {len(some):5} {spread(ours, figure):>18} "
-            f"{written(comparable(figure, some[0]), figure):>11} {seconds:9.1f}"
-        )
-    return "\n".join(lines)
+def overview(runs: Sequence[Run], results: Results, width: int = 100) -> str:
+    """A line for each run: its id, the report's figure, ours in each mode that has any, what the run is.
+
+    Ours is the mean over seeds, with the standard deviation and the number of seeds where there are several."""
+    blocks: dict[tuple[str, str], list[Run]] = {}
+    for run in runs:
+        blocks.setdefault((run.name.partition("-")[0], run.data), []).append(run)
+    return "\n\n".join("\n".join(block(some, results, width)) for some in blocks.values())
+
+
+def block(runs: Sequence[Run], results: Results, width: int) -> list[str]:
+    """The lines on runs of one report and data set, with a heading."""
+    report = report_of(runs[0].name)
+    figure = report.FIGURES[0]
+    modes = [mode for mode in report.MODES or (None,) if any(results.of(run.name, mode) for run in runs)]
+    rows = [["run", "report", *(mode or "here" for mode in modes), "what"]]
+    for run in runs:
+        found = [results.of(run.name, mode) for mode in modes]
+        theirs = {comparable(figure, some[0]) for some in found if some} or {figure.theirs(run)}
+        ours = [spread([value for value in map(figure.ours, some) if value is not None], figure) for some in found]
+        rows.append([run.name, written(theirs.pop(), figure), *ours, run.about])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [f"{report.TITLE}: {figure.label}; data: {runs[0].data}"]
+    for name, *numbers, what in rows:
+        cells = [f"{cell:>{size}}" for cell, size in zip(numbers, widths[1:-1], strict=True)]
+        lines.append(cut("  ".join([f"  {name:{widths[0]}}", *cells, what]), width))
+    return lines
+
+
+def cut(line: str, width: int) -> str:
+    """The line, or as much of it as fits."""
+    return line if len(line) <= width else line[: width - 3].rstrip() + "..."
 
 
 def spread(values: Sequence[float], figure: Figure) -> str:
-    """The mean in the figure's form, and, of several values, their standard deviation."""
+    """The mean in the figure's form, and, of several values, their standard deviation and number."""
     if not values:
         return "-"
     mean = written(statistics.fmean(values), figure)
-    return f"{mean} +- {written(statistics.stdev(values), figure)}" if len(values) > 1 else mean
-
-
-def listing() -> str:
-    """All runs with the figure that their report judges them by."""
-    blocks = []
-    for report in REPORTS.values():
-        figure = report.FIGURES[0]
-        lines = [f"{report.TITLE}: {figure.label}, in the report"]
-        for run in report.RUNS.values():
-            lines.append(f"  {run.name:21} {run.data:13} {written(figure.theirs(run), figure):>6}  {run.about}")
-        blocks.append("\n".join(lines))
-    return "\n\n".join(blocks)
+    return f"{mean} ± {written(statistics.stdev(values), figure)} ({len(values)})" if len(values) > 1 else mean
