@@ -73,6 +73,13 @@ def why_no_core() -> str:
         return note.read().strip()
 
 
+def why_this_backend() -> str:
+    """Why the backend in use is."""
+    if backends.current() == os.environ.get("TG_BACKEND"):
+        return "as TG_BACKEND says"
+    return "the fastest there is" if backends.current() == "c" or lib is None else "as the program says"
+
+
 def available_isas() -> list[str]:
     """The instruction sets that both the core and this machine have."""
     return [] if lib is None else [isa for isa in ISAS if lib.tg_isa_available(isa.encode())]
@@ -119,7 +126,7 @@ def show_config() -> None:
 
     print(f"tinygrad_edu {__version__}, Python {platform.python_version()}, NumPy {np.__version__}")
     print(f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors")
-    print(f"backend: {backends.current()}")
+    print(f"backend: {backends.current()} ({why_this_backend()})")
     for name in backends.NAMES:
         if name != backends.current():
             reason = why_no_core() if name == "c" and lib is None else backends.why_not(name)

@@ -11,13 +11,10 @@ import os
 import sys
 from collections.abc import Sequence
 
-from . import listing, report, run
+from . import data, doctor, listing, report, run
 
-COMMANDS = (
-    run,
-    listing,
-    report,
-)  # each with add(commands), which names a function of the arguments that gives the status
+# Each has add(commands), whose command gives the exit status, and where one can go on, `again` says how.
+COMMANDS = (run, listing, report, data, doctor)
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -26,6 +23,8 @@ def arguments() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="command", required=True)
     for module in COMMANDS:
         module.add(commands)
+    for command in commands.choices.values():
+        command.set_defaults(usage=command.error)
     return parser
 
 
@@ -34,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = arguments()
     args = parser.parse_args(argv)
     try:
-        return int(args.command(args, parser.error))
+        return int(args.command(args, args.usage))
     except BrokenPipeError:  # who read the output, such as `head`, has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -44,5 +43,5 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"tinygrad-edu: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(f"tinygrad-edu: interrupted{run.RESUME if args.command is run.run_command else ''}", file=sys.stderr)
+        print(f"tinygrad-edu: interrupted{getattr(args, 'again', '')}", file=sys.stderr)
         return 130

@@ -31,7 +31,7 @@ def add(commands: Any) -> None:
         help="train runs of the reports",
         description="Train runs of the reports. Each leaves a folder in DIR; `tinygrad-edu list` shows its result.",
     )
-    parser.set_defaults(command=run_command, resumable=True)
+    parser.set_defaults(command=run_command, again=RESUME)
     add = parser.add_argument
     add(
         "runs",
