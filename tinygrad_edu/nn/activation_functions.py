@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+from ..dtypes import bool_
 from ..dtypes import dtype as Dtype
 from ..ops import activation, norm
 from ..ops.activation import sigmoid, tanh
@@ -181,8 +182,8 @@ def relu6(input: Tensor, inplace: bool = False) -> Tensor:
 
 def _clipped(name: str, input: Tensor, low: float, high: float, inplace: bool) -> Tensor:
     """clamp, except that nothing flows through where x is at an end."""
-    if not input.layout.dtype.is_signed:
-        raise RuntimeError(f"{name}: expected signed numbers, got {input.dtype}")
+    if input.layout.dtype is bool_ or (low < 0 and not input.layout.dtype.is_signed):
+        raise RuntimeError(f"{name}: expected numbers that can be {low}, got {input.dtype}")
     if not input.layout.dtype.is_floating_point:
         return put(input, lambda x: clamp(x, int(low), int(high)), inplace)
     return put(input, lambda x: where((x <= low) | (x >= high), clamp(x.detach(), low, high), x), inplace)

@@ -76,27 +76,28 @@ def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
     return _drop_channels("dropout3d", input, p, training, inplace, 1 if input.layout.ndim == 4 else 2)
 
 
-def _alpha(name: str, input: Tensor, chances: Tensor, p: float, training: bool, inplace: bool) -> Tensor:
-    """a (x or LOWEST) + b, a and b such that mean 0 and variance 1 stay. Source: arXiv:1706.02515, section 3."""
+def _alpha(name: str, input: Tensor, kept: int, p: float, training: bool, inplace: bool) -> Tensor:
+    """a (x or LOWEST) + b, a and b such that mean 0 and variance 1 stay; one draw for all that the first `kept`
+    dimensions tell apart. Source: arXiv:1706.02515, section 3."""
     _check(name, p)
     if not training or p == 0:
         return input
     float_only(name, input)
     if p == 1:
         return put(input, lambda x: x * 0.0, inplace)
-    kept = dropout(chances, p).ne(0).to(chances.dtype)
+    stays = dropout(_channels(input, kept), p).ne(0).to(input.dtype)
     a = 1 / math.sqrt((1 - p) * (1 + p * LOWEST**2))
-    shift = (kept - 1.0) * (-LOWEST * a) - a * p * LOWEST
-    return put(input, lambda x: x * (kept * a) + shift, inplace)
+    shift = (stays - 1.0) * (-LOWEST * a) - a * p * LOWEST
+    return put(input, lambda x: x * (stays * a) + shift, inplace)
 
 
 def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
     """Dropout for selu: elements become -1.758 with probability p; then a linear map that keeps mean and variance.
 
     Raises as dropout does."""
-    return _alpha("alpha_dropout", input, _channels(input, input.layout.ndim), p, training, inplace)
+    return _alpha("alpha_dropout", input, input.layout.ndim, p, training, inplace)
 
 
 def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
     """alpha_dropout of whole channels of (N, C, ...). Raises as dropout does, and RuntimeError below 2 dimensions."""
-    return _alpha("feature_alpha_dropout", input, _channels(input, 2), p, training, inplace)
+    return _alpha("feature_alpha_dropout", input, 2, p, training, inplace)

@@ -14,7 +14,9 @@ from ..ops.batch_norm import batch_norm, group_norm, instance_norm
 from ..ops.convolution import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from ..ops.fold import fold, unfold
 from ..ops.gather import one_hot
-from ..ops.interpolate import interpolate, pixel_shuffle, pixel_unshuffle
+from ..ops.interpolate import (
+    interpolate, pixel_shuffle, pixel_unshuffle, upsample, upsample_bilinear, upsample_nearest,
+)
 from ..ops.join import pad
 from ..ops.matmul import linear
 from ..ops.norm import layer_norm, normalize
@@ -59,6 +61,6 @@ __all__ = [
     "prelu", "relu", "relu6", "relu_", "rms_norm", "rrelu", "rrelu_", "selu", "selu_", "sigmoid", "silu",
     "smooth_l1_loss", "soft_margin_loss", "softmax", "softmin", "softplus", "softshrink", "softsign", "tanh",
     "tanhshrink", "threshold", "threshold_", "triplet_margin_loss", "triplet_margin_with_distance_loss",
-    "unfold",
+    "unfold", "upsample", "upsample_bilinear", "upsample_nearest",
 ]
 # fmt: on

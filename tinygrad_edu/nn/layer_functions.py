@@ -39,6 +39,8 @@ def embedding(
     outside 0 to n - 1, ValueError for a padding_idx that is no row, NotImplementedError for sparse gradients."""
     if sparse:
         raise NotImplementedError("embedding: sparse gradients are left out; use sparse=False")
+    if weight.layout.ndim != 2:
+        raise RuntimeError(f"embedding: the weight must have 2 dimensions, got shape {weight.layout.shape}")
     rows = weight.layout.shape[0]
     if padding_idx is not None and not -rows <= padding_idx < rows:
         raise ValueError(f"embedding: padding_idx {padding_idx} is not one of the {rows} rows of weight")
@@ -86,7 +88,7 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
         )
     k, n1, n2 = weight.layout.shape
     left = linear(input1, weight.permute(0, 2, 1).reshape(k * n2, n1)).reshape(*lead, k, n2)
-    y = (left * input2.unsqueeze(-2)).sum(-1)
+    y = (left * input2.unsqueeze(-2)).sum(-1, dtype=input1.dtype)
     return y if bias is None else y + bias
 
 

@@ -36,13 +36,14 @@ def chosen(size_average: Legacy, reduce: Legacy, reduction: str) -> str:
 
 def reduced(loss: Tensor, reduction: str, name: str) -> Tensor:
     """The mean or sum of a loss, or all of it. Raises ValueError for another reduction."""
-    if reduction == "mean":
-        return loss.mean()
-    if reduction == "sum":
-        return loss.sum()
-    if reduction == "none":
-        return loss
-    raise ValueError(f"{name}: {reduction!r} is not a valid value for reduction; expected 'none', 'mean' or 'sum'")
+    check_reduction(name, reduction)
+    return loss.mean() if reduction == "mean" else loss.sum() if reduction == "sum" else loss
+
+
+def check_reduction(name: str, reduction: str) -> None:
+    """Raise ValueError, naming the loss, for a reduction that does not exist."""
+    if reduction not in ("none", "mean", "sum"):
+        raise ValueError(f"{name}: {reduction!r} is not a valid value for reduction; expected 'none', 'mean' or 'sum'")
 
 
 def floating(name: str, *tensors: Tensor | None) -> None:
@@ -90,9 +91,8 @@ def _check_target(name: str, input: Tensor, target: Tensor, weight: Tensor | Non
     dim = 0 if len(shape) == 1 else 1
     expected = shape[:dim] + shape[dim + 1 :]
     if target.layout.shape != expected:
-        raise ValueError(
-            f"{name}: an input of shape {shape} takes targets of shape {expected}, got {target.layout.shape}"
-        )
+        error = ValueError if dim and target.layout.shape[:1] != shape[:1] else RuntimeError
+        raise error(f"{name}: an input of shape {shape} takes targets of shape {expected}, got {target.layout.shape}")
     if target.layout.dtype is not int64:
         raise RuntimeError(f"{name}: class numbers must be int64, got {target.dtype}")
     check_weight(name, weight, shape[dim])
@@ -130,7 +130,11 @@ def cross_entropy(
     reduction = chosen(size_average, reduce, reduction)
     if not 0.0 <= label_smoothing <= 1.0:
         raise RuntimeError(f"{name}: label_smoothing must be between 0 and 1, got {label_smoothing}")
-    if target.layout.dtype.is_floating_point and target.layout.shape == input.layout.shape:
+    if target.layout.shape == input.layout.shape:
+        if not target.layout.dtype.is_floating_point:
+            raise RuntimeError(f"{name}: class probabilities must be floating-point numbers, got {target.dtype}")
+        if ignore_index >= 0:
+            raise RuntimeError(f"{name}: ignore_index is for class numbers, not for probabilities")
         return _cross_entropy_of_probabilities(input, target, weight, reduction, label_smoothing)
     dim = _check_target(name, input, target, weight, ignore_index)
     if weight is None and label_smoothing == 0:

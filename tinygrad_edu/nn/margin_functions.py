@@ -19,7 +19,7 @@ from ..ops.gather import gather
 from ..ops.loss import log_sigmoid
 from ..ops.reduce import cumsum
 from ..tensor import Tensor
-from .loss_functions import Legacy, check_weight, chosen, floating, reduced
+from .loss_functions import Legacy, check_reduction, check_weight, chosen, floating, reduced
 
 
 def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Tensor:
@@ -99,14 +99,14 @@ def _rows(name: str, input: Tensor, target: Tensor, per_class: bool) -> tuple[Te
     shape = input.layout.shape
     expected = shape if per_class else shape[:-1]
     given = target.layout.shape
-    if len(shape) not in (1, 2) or not shape[-1] or (given != expected and (expected or given != (1,))):
+    if len(shape) > 2 or 0 in shape[-1:] or (given != expected and (expected or given != (1,))):
         raise RuntimeError(
             f"{name}: expected an input (N, C) or (C) and targets {'like it' if per_class else '(N) or ()'}, "
             f"got {shape} and {given}"
         )
     if target.layout.dtype is not int64:
         raise RuntimeError(f"{name}: class numbers must be int64, got {target.dtype}")
-    wide = input.reshape(-1, shape[-1])
+    wide = input.reshape(-1, shape[-1] if shape else 1)
     return wide, target.reshape(wide.layout.shape if per_class else (-1,))
 
 
@@ -126,6 +126,10 @@ def multi_margin_loss(
     name = "multi_margin_loss"
     if p not in (1, 2):
         raise ValueError(f"{name}: only p = 1 and p = 2 are supported, got {p}")
+    reduction = chosen(size_average, reduce, reduction)
+    if weight is not None and weight.layout.ndim != 1:
+        raise ValueError(f"{name}: weight must have 1 dimension, got shape {weight.layout.shape}")
+    check_reduction(name, reduction)
     x, classes = _rows(name, input, target, per_class=False)
     check_weight(name, weight, x.layout.shape[1])
     classes = classes.unsqueeze(1)
@@ -135,7 +139,7 @@ def multi_margin_loss(
         short = short * weight.index_select(0, classes.reshape(-1)).unsqueeze(1)
     loss = short.sum(1) / x.layout.shape[1]
     loss = loss if input.layout.ndim == 2 else loss.reshape(target.layout.shape)
-    return reduced(loss, chosen(size_average, reduce, reduction), name)
+    return reduced(loss, reduction, name)
 
 
 def multilabel_margin_loss(
@@ -145,6 +149,8 @@ def multilabel_margin_loss(
 
     A row of target lists its classes and ends at the first -1. Raises RuntimeError for shapes and dtypes."""
     name = "multilabel_margin_loss"
+    reduction = chosen(size_average, reduce, reduction)
+    check_reduction(name, reduction)
     x, listed = _rows(name, input, target, per_class=True)
     counts = eq(cumsum((listed < 0).to(int64), 1), 0)
     classes = where(counts, listed, 0)
@@ -152,7 +158,7 @@ def multilabel_margin_loss(
     short = relu(1.0 - (gather(x, 1, classes).unsqueeze(2) - x.unsqueeze(1)))
     short = where(counts.unsqueeze(2) & eq(wanted, 0).unsqueeze(1), short, 0.0)
     loss = short.sum((1, 2)) / x.layout.shape[1]
-    return reduced(loss.reshape(input.layout.shape[:-1]), chosen(size_average, reduce, reduction), name)
+    return reduced(loss.reshape(input.layout.shape[:-1]), reduction, name)
 
 
 def multilabel_soft_margin_loss(
@@ -240,7 +246,7 @@ def gaussian_nll_loss(
     reduction: str = "mean",
 ) -> Tensor:
     """(log var + (input - target)^2 / var) / 2, var at least eps; full: plus log(2 pi) / 2. var has the input's shape,
-    or its last size 1 or left out, or is a number.
+    or one of its sizes is 1, or the last one is left out, or it is a number.
 
     The gradient of var is that of var without the bound, as in PyTorch. Raises ValueError for other shapes or a
     negative var (not while tg.replay records)."""
@@ -251,12 +257,12 @@ def gaussian_nll_loss(
             raise ValueError(f"{name}: var must not be negative, got {var}")
         var = input.detach() * 0.0 + var
     elif var.layout.shape != shape:
-        if shape[:-1] == var.layout.shape:
+        given = var.layout.shape
+        if shape[:-1] == given:
             var = var.unsqueeze(-1)
-        elif shape[:-1] != var.layout.shape[:-1] or var.layout.shape[-1] != 1:
-            raise ValueError(f"{name}: var has shape {var.layout.shape}, which does not fit an input of shape {shape}")
-    if reduction not in ("none", "mean", "sum"):
-        raise ValueError(f"{name}: {reduction!r} is not a valid value for reduction; expected 'none', 'mean' or 'sum'")
+        elif len(given) != len(shape) or [b for a, b in zip(shape, given, strict=True) if a != b] != [1]:
+            raise ValueError(f"{name}: var has shape {given}, which does not fit an input of shape {shape}")
+    check_reduction(name, reduction)
     if not modes.recording and (var.array() < 0).any():
         raise ValueError(f"{name}: var has negative elements")
     bounded = var + (clamp_min(var.detach(), eps) - var.detach())

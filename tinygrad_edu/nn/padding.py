@@ -119,14 +119,19 @@ class CircularPad1d(_Pad):
 
     mode, dims = "circular", 1
 
+    def forward(self, input: Tensor) -> Tensor:
+        if input.dim() not in (self.dims + 1, self.dims + 2):
+            raise ValueError(f"expected {self.dims + 1}D or {self.dims + 2}D input (got {input.dim()}D input)")
+        return super().forward(input)
 
-class CircularPad2d(_Pad):
+
+class CircularPad2d(CircularPad1d):
     """The last 2 dimensions continued at each end from the other one."""
 
-    mode, dims = "circular", 2
+    dims = 2
 
 
-class CircularPad3d(_Pad):
+class CircularPad3d(CircularPad1d):
     """The last 3 dimensions continued at each end from the other one."""
 
-    mode, dims = "circular", 3
+    dims = 3

@@ -167,14 +167,16 @@ def _grad_second(
     inner = (dense * through_grad).sum(_others(ndim))
     terms = xhat * _wide(inner, ndim) + through_g * _wide(sums.select(0, 1), ndim)
     terms = terms + through_grad * _wide(twice.select(0, 1), ndim)
-    dx: Tensor = terms * _wide(weight * rstd * (-1.0 / n), ndim)
+    dx: Tensor = terms * _wide(weight * rstd * (-1.0 / max(n, 1)), ndim)
     return dx
 
 
 def _grad_weight(dense: Tensor, twice: Tensor, grad: Tensor, input: Tensor, sums: Tensor, eps: float) -> Tensor:
     """sum(g r P(grad)) = r (sum(g grad) - (sum(g) sum(grad) + sum(g xhat) sum(grad xhat)) / n)."""
     n = _count(grad.layout.shape)
-    return _rstd_of(input, eps) * ((dense * grad).sum(_others(grad.layout.ndim)) - (twice * sums).sum(0) * (1.0 / n))
+    return _rstd_of(input, eps) * (
+        (dense * grad).sum(_others(grad.layout.ndim)) - (twice * sums).sum(0) * (1.0 / max(n, 1))
+    )
 
 
 batch_norm_grad_input.shares(

@@ -1,24 +1,28 @@
-"""Pictures of other sizes: nearest and linear interpolation, and channels that become pixels.
+"""Pictures of other sizes: nearest, linear and cubic interpolation, and channels that become pixels.
 
 Every output element is one input element, or a mean of two weighted along each dimension: a linear map, whose gradient
 is its transpose, so one op each way gives all orders of derivative. Where elements come from is PyTorch's choice.
-Left out: cubic interpolation, antialiasing, 3 dimensions. Read next: csrc/resample.c.
+Wider filters are matrix products (filters.py). Read next: csrc/resample.c.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from .. import storage as memory
 from ..dtypes import float32, float64, uint8
 from ..storage import Layout
 from ..tensor import Tensor
+from .filters import antialiased_matrix, cubic_matrix
+from .matmul import matmul
 from .move import Array, Ints, copy_op
 from .pool import PlaneOp
-from .pooling import adaptive_avg_pool1d, adaptive_avg_pool2d
-from .views import permute, reshape
+from .pooling import adaptive_avg_pool2d
+from .views import permute, reshape, transpose
 
 NEAREST, NEAREST_EXACT, LINEAR, ALIGNED = range(4)  # csrc/resample.c has the same numbers
 Sources = tuple[Array, Array, Array]  # for each output position, two input positions and the second one's weight
@@ -99,13 +103,16 @@ resample2d_grad.vjps(
 
 # What users call
 
-MODES = {
-    "nearest": (NEAREST, (3, 4)),
-    "nearest-exact": (NEAREST_EXACT, (3, 4)),
+MODES = {  # and the numbers of dimensions that inputs may have
+    "nearest": (NEAREST, (3, 4, 5)),
+    "nearest-exact": (NEAREST_EXACT, (3, 4, 5)),
     "linear": (LINEAR, (3,)),
     "bilinear": (LINEAR, (4,)),
-    "area": (-1, (3, 4)),
+    "trilinear": (LINEAR, (5,)),
+    "bicubic": (-1, (4,)),
+    "area": (-1, (3, 4, 5)),
 }
+ALIGNABLE = ("linear", "bilinear", "trilinear", "bicubic")
 
 
 def _per_dimension(what: str, value: Any, n: int) -> list[Any]:
@@ -131,19 +138,21 @@ def interpolate(
     recompute_scale_factor: bool | None = None,
     antialias: bool = False,
 ) -> Tensor:
-    """(N, C, L) or (N, C, H, W) at another size: `size`, or the input's times scale_factor, rounded down.
+    """(N, C, L), (N, C, H, W) or (N, C, D, H, W) at another size: `size`, or the input's times scale_factor, rounded
+    down.
 
-    mode: nearest, nearest-exact, linear (of 3 dimensions), bilinear (of 4), area (adaptive_avg_pool). align_corners,
-    for the linear ones: the outermost elements stay where they are; else an element is its middle, and what is beyond
-    the outermost middles repeats them. recompute_scale_factor: take the scale from the sizes, not as it was given.
-    Raises ValueError for size and scale_factor both or neither, for numbers that do not fit, for align_corners without
-    a linear mode; NotImplementedError for another mode or number of dimensions, and for antialias; RuntimeError for an
-    empty input or output and for integers (nearest takes uint8)."""
+    mode: nearest, nearest-exact, linear, bilinear and trilinear (for 1, 2 and 3 dimensions), bicubic (for 2), area
+    (adaptive_avg_pool). align_corners, for all but the nearest and area: the outermost elements stay where they are;
+    else an element is its middle, and what is beyond the outermost middles repeats them. recompute_scale_factor: take
+    the scale from the sizes, not as it was given. antialias, for bilinear and bicubic: a smaller picture is made of all
+    elements, by a wider filter.
+    Raises ValueError for size and scale_factor both or neither, for numbers that do not fit, for align_corners or
+    antialias with a mode that has none; NotImplementedError for a mode or dtype that is not there (nearest takes uint8,
+    the others floating-point numbers); RuntimeError for an empty input or output."""
     shape = input.layout.shape
     dims = len(shape) - 2
-    linear = mode in ("linear", "bilinear")
-    if align_corners is not None and mode in MODES and not linear:
-        raise ValueError("interpolate: align_corners can only be set with mode linear or bilinear")
+    if align_corners is not None and mode in MODES and mode not in ALIGNABLE:
+        raise ValueError(f"interpolate: align_corners can only be set with one of the modes {ALIGNABLE}")
     if (size is None) == (scale_factor is None):
         raise ValueError("interpolate: expected either size or scale_factor")
     if recompute_scale_factor and size is not None:
@@ -158,27 +167,60 @@ def interpolate(
         sizes = _per_dimension("size", size, dims)
         if any(not isinstance(n, int) or isinstance(n, bool) for n in sizes):
             raise TypeError(f"interpolate: size must be an int or a tuple of ints, got {size!r}")
-    if mode not in MODES or len(shape) not in MODES[mode][1] or antialias:
+    if antialias and (mode not in ("bilinear", "bicubic") or dims != 2):
+        raise ValueError(f"interpolate: antialias is for modes bilinear and bicubic of 4 dimensions, got {mode!r}")
+    if mode not in MODES or len(shape) not in MODES[mode][1]:
         raise NotImplementedError(
-            f"interpolate: mode {mode!r}{' with antialias' * antialias} for an input of shape {shape}; there are "
-            "nearest, nearest-exact and area for 3 and 4 dimensions, linear for 3, bilinear for 4"
+            f"interpolate: mode {mode!r} for an input of shape {shape}; there are nearest, nearest-exact and area for "
+            "3, 4 and 5 dimensions, linear for 3, bilinear and bicubic for 4, trilinear for 5"
         )
-    if mode == "area":
-        return adaptive_avg_pool1d(input, sizes) if dims == 1 else adaptive_avg_pool2d(input, sizes)
     if 0 in shape[1:] or min(sizes) < 1:
         raise RuntimeError(
             f"interpolate: sizes must be greater than 0, got an input of shape {shape} for {tuple(sizes)}"
         )
-    kinds = (float32, float64) if linear else (float32, float64, uint8)
+    kinds = (float32, float64, uint8) if "nearest" in mode else (float32, float64)
     if input.layout.dtype not in kinds:
         raise NotImplementedError(f"interpolate: mode {mode!r} is not implemented for {input.dtype}")
-    kind = ALIGNED if linear and align_corners else MODES[mode][0]
+    if mode == "area":
+        return _by_planes(input, sizes, lambda x, size, _: adaptive_avg_pool2d(x, size))
+    kind = ALIGNED if mode in ALIGNABLE and align_corners else MODES[mode][0]
     steps = [_step(n, m, kind, s) for n, m, s in zip(shape[2:], sizes, scales, strict=True)]
-    if dims == 1:
-        row = reshape(input, (*shape[:2], 1, shape[2]))
-        y = resample2d.apply(row, size=(1, *sizes), mode=kind, down=1.0, across=steps[0])
-        return reshape(y, (*shape[:2], *sizes))
-    return resample2d.apply(input, size=tuple(sizes), mode=kind, down=steps[0], across=steps[1])
+    if mode == "bicubic" or antialias:
+        return _filtered(input, sizes, steps, mode == "bicubic", bool(align_corners), antialias)
+
+    def resampled(x: Tensor, size: Ints, which: Ints) -> Tensor:
+        down, across = (1.0 if d < 0 else steps[d] for d in which)
+        return resample2d.apply(x, size=size, mode=kind, down=down, across=across)
+
+    return _by_planes(input, sizes, resampled)
+
+
+def _by_planes(input: Tensor, sizes: Sequence[int], change: Callable[[Tensor, Ints, Ints], Tensor]) -> Tensor:
+    """change(planes, size, dimensions) of a row seen as a plane, of planes, or of a volume's planes and then of its
+    depth beside all else. dimensions: which of the input's the plane's two are, counted from the batch's; -1: none."""
+    n, c, *shape = input.layout.shape
+    if len(shape) == 1:
+        y = change(reshape(input, (n, c, 1, *shape)), (1, sizes[0]), (-1, 0))
+    elif len(shape) == 2:
+        y = change(input, (sizes[0], sizes[1]), (0, 1))
+    else:
+        y = change(reshape(input, (n, c * shape[0], *shape[1:])), (sizes[1], sizes[2]), (1, 2))
+        area = sizes[1] * sizes[2]
+        y = change(reshape(y, (n, c, shape[0], area)), (sizes[0], area), (0, -1))
+    return reshape(y, (n, c, *sizes))
+
+
+def _filtered(
+    input: Tensor, sizes: Sequence[int], steps: Sequence[float], cubic: bool, aligned: bool, antialias: bool
+) -> Tensor:
+    """The input times a matrix for its rows and one for its columns."""
+
+    def matrix(n: int, count: int, step: float) -> Tensor:
+        weights = antialiased_matrix(n, count, step, cubic) if antialias else cubic_matrix(n, count, step, aligned)
+        return Tensor.over(*memory.from_python(weights, input.layout.dtype))
+
+    rows, columns = (matrix(*of) for of in zip(input.layout.shape[2:], sizes, steps, strict=True))
+    return matmul(rows, matmul(input, transpose(columns, 0, 1)))
 
 
 def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
@@ -214,3 +256,38 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     x = reshape(input, (*lead, c, h // r, r, w // r, r))
     x = permute(x, (*range(n), n, n + 2, n + 4, n + 1, n + 3))
     return reshape(x, (*lead, c * r * r, h // r, w // r))
+
+
+# PyTorch's old names
+
+
+def upsample(
+    input: Tensor,
+    size: int | Sequence[int] | None = None,
+    scale_factor: float | Sequence[float] | None = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
+) -> Tensor:
+    """interpolate, under a deprecated name."""
+    warnings.warn("`nn.functional.upsample` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=2)
+    return interpolate(input, size, scale_factor, mode, align_corners)
+
+
+def upsample_nearest(
+    input: Tensor, size: int | Sequence[int] | None = None, scale_factor: float | Sequence[float] | None = None
+) -> Tensor:
+    """interpolate with mode nearest, under a deprecated name."""
+    warnings.warn(
+        "`nn.functional.upsample_nearest` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=2
+    )
+    return interpolate(input, size, scale_factor)
+
+
+def upsample_bilinear(
+    input: Tensor, size: int | Sequence[int] | None = None, scale_factor: float | Sequence[float] | None = None
+) -> Tensor:
+    """interpolate with mode bilinear and align_corners, under a deprecated name."""
+    warnings.warn(
+        "`nn.functional.upsample_bilinear` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=2
+    )
+    return interpolate(input, size, scale_factor, "bilinear", True)

@@ -34,11 +34,11 @@ def bounded(index: Array, n: int) -> Array:
 
 
 def positions(index: Any, name: str) -> Tensor:
-    """An index as an int64 tensor. Raises TypeError for what holds no integers."""
+    """An index as an int64 tensor. Raises RuntimeError for what holds no integers."""
     index = as_tensor(index, name)
     d = index.layout.dtype
     if d.is_floating_point or d is bool_:
-        raise TypeError(f"{name}: the index must hold integers, got {d}")
+        raise RuntimeError(f"{name}: the index must hold integers, got {d}")
     return index if d is int64 else cast_op(index, dtype=int64)
 
 
