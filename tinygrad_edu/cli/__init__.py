@@ -40,7 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (RuntimeError, ValueError, OSError, MemoryError, ImportError) as error:
         if "trace" in os.environ.get("TG_DEBUG", ""):
             raise
-        print(f"tinygrad-edu: {error}", file=sys.stderr)
+        from ..reports.sweep import reason
+
+        print(f"tinygrad-edu: {reason(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"tinygrad-edu: interrupted{getattr(args, 'again', '')}", file=sys.stderr)

@@ -17,7 +17,7 @@ def find(name: str) -> Any:
     """The run of that id. Raises ValueError, with the ids that look like it, when there is none."""
     if name not in RUNS:
         near = difflib.get_close_matches(name, RUNS, 3, 0.5)
-        meant = f"; did you mean {' or '.join(near)}?" if near else ""
+        meant = f"; did you mean {' or '.join(near)}?" if near else "."
         raise ValueError(f"there is no run {name!r}{meant} `tinygrad-edu list` shows all {len(RUNS)}.")
     return RUNS[name]
 

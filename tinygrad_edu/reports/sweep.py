@@ -22,6 +22,7 @@ from typing import Any
 
 from ..config import debug_words, set_num_threads
 from ..datasets import ImageDataset
+from ..train.folder import make_folder
 from ..train.progress import progress
 from . import RUNS, find, report_of
 from .figures import draw_result
@@ -136,13 +137,20 @@ def work(
     except (RuntimeError, ValueError, OSError, MemoryError) as error:  # these say what is wrong
         if "trace" in debug_words():
             raise
-        outcome.error = str(error) or type(error).__name__
-        outcome.resumable = isinstance(error, (OSError, MemoryError))
+        outcome.error = reason(error)
+        outcome.resumable = isinstance(error, (OSError, MemoryError)) and any(job.folder.glob("checkpoint-*"))
     except Exception as error:
         if "trace" in debug_words():
             raise
         outcome.error = f"{type(error).__name__}: {error} (TG_DEBUG=trace shows where)"
     return outcome
+
+
+def reason(error: BaseException) -> str:
+    """What an error says, without the system's number."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error) or type(error).__name__
 
 
 def remote_work(job: Job, stop_file: Path, load: Load, home: int, local: bool) -> Outcome:
@@ -183,7 +191,7 @@ def carry_out_all(
             yield work(job, sweep, load, to_stderr, show=True)
         return
     out = Path(jobs[0].options.out).absolute()
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     stop_file = out / f".stop-{uuid.uuid4().hex}"
     call = functools.partial(remote_work, stop_file=stop_file, load=load, home=os.getpid(), local=backend == "loky")
     waiting, suspects = sorted(jobs, key=length, reverse=True), list[Job]()

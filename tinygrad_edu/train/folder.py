@@ -7,6 +7,7 @@ Read next: checkpoint.py; ../viz, for the figures.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -39,6 +40,14 @@ def replace_file(path: Path, data: bytes) -> None:
         os.close(folder)
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it. Raises OSError when that can't be done."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(error.errno, f"cannot make the folder {path}: {error.strerror}") from None
+
+
 def as_json(value: Any) -> Any:
     """The same with None in place of NaN and infinities, which JSON does not have."""
     if isinstance(value, float) and not math.isfinite(value):
@@ -54,7 +63,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         """Make the folder. Raises OSError when it can't be written."""
         self.path = path
-        path.mkdir(parents=True, exist_ok=True)
+        make_folder(path)
 
     def clear(self) -> None:
         """Remove what an earlier run left there."""
@@ -71,9 +80,16 @@ class RunFolder:
         replace_file(self.path / f"{name}.json", (json.dumps(as_json(value), indent=2) + "\n").encode())
 
     def log(self, record: Mapping[str, Any]) -> None:
-        """Append one line to log.jsonl."""
-        with open(self.path / "log.jsonl", "a") as file:
-            file.write(json.dumps(as_json(record)) + "\n")
+        """Append one line to log.jsonl. Raises OSError when it can't be written as a whole."""
+        path = self.path / "log.jsonl"
+        length = path.stat().st_size if path.exists() else 0
+        try:
+            with open(path, "a") as file:
+                file.write(json.dumps(as_json(record)) + "\n")
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                os.truncate(path, length)
+            raise OSError(error.errno, f"cannot write {path}: {error.strerror}") from None
 
     def rewrite_log(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Make log.jsonl anew of these records: a killed run may have logged more, or less, than it saved."""
