@@ -131,7 +131,7 @@ def test_the_same_bytes_again(svgs, name):
     """Whatever the user's settings are; and drawn a second time."""
     import matplotlib
 
-    with matplotlib.rc_context({"font.size": 20, "lines.linewidth": 9, "svg.fonttype": "path", "axes.grid": False}):
+    with matplotlib.rc_context({"font.size": 20, "xtick.major.size": 9, "svg.fonttype": "path", "axes.grid": False}):
         figure = MAKE[name]()
         assert viz.svg(figure) == svgs[name] == viz.svg(figure)
     assert "matplotlib.pyplot" not in sys.modules

@@ -73,7 +73,7 @@ def blocks(layers: Sequence[Layer], title: str = "") -> Any:
     channels, which it tells. Returns matplotlib's Figure. Raises ImportError when matplotlib is not installed."""
     boxes = placed(layers)
     end = boxes[-1].right + 4 if boxes else 1.0
-    figure = new_figure(2.5, title, "a network's layers as boxes", WIDTH * max(1.0, end / MOST))
+    figure = new_figure(2.7, title, "a network's layers as boxes", WIDTH * max(1.0, end / MOST))
     kinds = list(dict.fromkeys(name for name, *_ in layers))
     with look():
         from matplotlib.patches import Patch, Polygon
