@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from small_images import SmallImages
 
+import tinygrad_edu as tg
 from tinygrad_edu.reports import RUNS
 from tinygrad_edu.reports.report import Options
 from tinygrad_edu.reports.runner import carry_out
@@ -21,10 +22,20 @@ RUN = [
 ]
 
 
+class Mislabelled(SmallImages):
+    """A tenth of the test images has another class's label, so that every model makes mistakes."""
+
+    def load(self, root, train, download):
+        images, labels = super().load(root, train, download)
+        if not train:
+            labels = tg.cat([(labels[:10] + 1) % 10, labels[10:]])
+        return images, labels
+
+
 def small_runs(out, some=RUN):
     """Carry them out, with as many epochs as runs of their names have; returns the folder."""
     for name, mode, seed in some:
-        kind = type(RUNS[name].data, (SmallImages,), {})
+        kind = type(RUNS[name].data, (Mislabelled,), {})
         data = kind(train=True), kind(train=False)
         carry_out(RUNS[name], Options(mode=mode, seed=seed, out=str(out), checkpoint_seconds=None), data)
     return out

@@ -18,7 +18,7 @@ import pytest
 from small_runs import small_runs
 
 from tinygrad_edu import cli
-from tinygrad_edu.page import layout, model
+from tinygrad_edu.page import html, layout, model
 from tinygrad_edu.reports import REPORTS, RUNS
 from tinygrad_edu.reports.claim import NOT_RUN, Claim, Verdict
 from tinygrad_edu.reports.claims import CLAIMS
@@ -94,9 +94,8 @@ def test_every_run_claim_and_figure_is_there(page, made):
     figures = [attributes["id"] for attributes, _ in page.all("figure")]
     assert len(page.all("svg")) == len(figures) >= 20
     assert {"r3-network", "r3-networks-curves", "r3-networks-bars", "r1-batch-sizes-curves-corrected"} <= set(figures)
-    assert {f"r3-cnn-closely-{kind}" for kind in ("confusion", "pictures", "mistakes")} <= set(figures)
-    assert {"r3-ann-closely-pictures", "r4k-patch-2-closely-pictures"} <= set(figures)
-    assert "r3-ann-closely-mistakes" not in figures  # it makes none
+    for name in ("r3-ann", "r3-cnn", "r4k-patch-2"):
+        assert {f"{name}-closely-{kind}" for kind in ("confusion", "pictures", "mistakes")} <= set(figures)
     assert "r2-dropout-curves-as-reported" in figures and "r2-dropout-curves-corrected" not in figures  # alike
     assert sorted(f"{name}.svg" for name in figures) == sorted(file.name for file in (made / "figures").iterdir())
 
@@ -303,6 +302,16 @@ def test_groups_leave_no_run_out():
         ("r3-ann", ["r3-ann"]),
     ]
     assert not layout.begins("r1-lrs", "r1-lr")
+
+
+def test_runs_that_a_text_names_are_links(page):
+    assert html.pieces("r3-ann, r3-ann-modified-60 (r1-lr-0.1). r1-lr-0.15 r3-anns", ["r3-ann", "r1-lr-0.1"]) == [
+        ("r3-ann", True),
+        (", r3-ann-modified-60 (", False),
+        ("r1-lr-0.1", True),
+        ("). r1-lr-0.15 r3-anns", False),
+    ]
+    assert any(attributes["href"][1:] in RUNS for attributes, _ in page.all("a"))
 
 
 def test_notes_of_no_known_report_are_for_every_page():

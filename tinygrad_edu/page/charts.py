@@ -55,7 +55,8 @@ def bars(name: str, title: str, line: Sequence[Ours], figure: Figure) -> Chart |
     means = [statistics.fmean(values) for _, values in shown]
     errors = [statistics.stdev(values) if len(values) > 1 else None for _, values in shown]
     theirs = [figure.theirs(ours.run) for ours, _ in shown]
-    caption = f"{title}{of_mode(line[0].mode)}: {figure.label}, ours and the report's"
+    told = any(value is not None for value in theirs)
+    caption = f"{title}{of_mode(line[0].mode)}: {figure.label}" + (", ours and the report's" if told else "")
     pairs = [
         f"{label} {value:{figure.form}}" + ("" if other is None else f" (report {other:{figure.form}})")
         for label, value, other in zip(labels, means, theirs, strict=True)
