@@ -187,6 +187,7 @@ RUNS = {
     "r3-cnn": [],
     "r3-opt-rmsprop": [],
     "r2-final-a": [],  # momentum from the last epoch on
+    "r4k-patch-2": [],  # a schedule that goes on after every epoch, as told the training's running sums
     "r1-batch-256": ["--mode", "corrected", "--checkpoint-every", "1"],
     "r1-batch-512": ["--checkpoint-every", "1"],
 }
@@ -204,6 +205,7 @@ KILLS = [
     pytest.param("r3-opt-rmsprop", "after steps", 30, marks=pytest.mark.slow),
     ("r2-final-a", "after steps", 43),  # of 17 that are told of in an epoch
     pytest.param("r2-final-a", "before a checkpoint", 9, marks=pytest.mark.slow),  # the first of the third epoch
+    ("r4k-patch-2", "after steps", 53),  # of 24 in an epoch
     ("r1-batch-256", "after steps", 15),
     ("r1-batch-512", "after steps", 9),
 ]
