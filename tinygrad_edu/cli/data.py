@@ -50,7 +50,7 @@ def sets_of(names: Sequence[str]) -> list[type[ImageDataset]]:
 def files_of(kind: Any) -> list[Resource]:
     """The files of a data set."""
     parts = kind.batches if hasattr(kind, "batches") else kind.resources
-    return [resource for train in (True, False) for resource in parts[train]]
+    return list(dict.fromkeys(resource for train in (True, False) for resource in parts[train]))
 
 
 def look(kind: Any, resource: Resource, root: str | None, read: bool) -> tuple[str, str]:

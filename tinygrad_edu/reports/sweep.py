@@ -153,6 +153,12 @@ def reason(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
+def last_words(error: Exception) -> str:
+    """What joblib says of a dead process, in a line: the exit codes, where it knows them."""
+    lines = str(error).splitlines() or [type(error).__name__]
+    return next((line for line in lines if "exit codes" in line), lines[0])
+
+
 def remote_work(job: Job, stop_file: Path, load: Load, home: int, local: bool) -> Outcome:
     """`work` in another process: on one thread, until there is a `stop_file` or, if local, no process `home` more."""
 
@@ -213,9 +219,7 @@ def carry_out_all(
                     for job in begun.values():
                         batch.remove(job)
                         if alone:
-                            outcome = Outcome(
-                                job, error=f"its process died: {str(error).splitlines()[-1]}", resumable=True
-                            )
+                            outcome = Outcome(job, error=f"its process died: {last_words(error)}", resumable=True)
                             over(outcome)
                             yield outcome
                         else:

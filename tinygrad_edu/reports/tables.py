@@ -65,7 +65,7 @@ def block(runs: Sequence[Run], results: Results, width: int) -> list[str]:
         ours = [spread([value for value in map(figure.ours, some) if value is not None], figure) for some in found]
         rows.append([run.name, written(theirs.pop(), figure), *ours, run.about])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [f"{report.TITLE}: {figure.label}; data: {runs[0].data}"]
+    lines = [f"{report.TITLE} ({runs[0].data}): {figure.label}"]
     for name, *numbers, what in rows:
         cells = [f"{cell:>{size}}" for cell, size in zip(numbers, widths[1:-1], strict=True)]
         lines.append(cut("  ".join([f"  {name:{widths[0]}}", *cells, what]), width))
