@@ -294,6 +294,8 @@ def test_groups_leave_no_run_out():
         groups = layout.groups_of(layout.LAYOUTS[key], report.RUNS)
         assert {title for title, _ in groups} <= {group.title for group in layout.LAYOUTS[key].groups}
         assert sorted(run.name for _, some in groups for run in some) == sorted(report.RUNS)
+    patches = dict(layout.groups_of(layout.LAYOUTS["r4"], REPORTS["r4"].RUNS))["KMNIST, patch sizes"]
+    assert {run.name for run in patches} >= {"r4k-patch-2", "r4k-patch-7", "r4k-patch-14"}  # and not in KMNIST
     other = layout.groups_of(
         layout.layout_of("r9"), {name: RUNS[name] for name in ("r1-lr-0.1", "r3-ann", "r1-lr-0.01")}
     )

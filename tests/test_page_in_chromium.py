@@ -37,7 +37,7 @@ def page(tmp_path_factory):
 @pytest.fixture(scope="module")
 def browser():
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=BROWSER)
+        browser = driver.chromium.launch(executable_path=BROWSER, timeout=120_000)
         yield browser
         browser.close()
 
@@ -48,6 +48,7 @@ def faults(browser, file, scheme, width):
     context = browser.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme)
     try:
         view = context.new_page()
+        view.set_default_timeout(120_000)  # ms; a machine may be busy
         view.on("console", lambda message: found.append(f"console: {message.text}"))
         view.on("pageerror", lambda error: found.append(f"error: {error}"))
         view.on("request", lambda request: found.append(f"request: {request.url}") if asks(request, file) else None)

@@ -14,7 +14,7 @@ from .tables import DASH, Table
 
 def text(value: str) -> str:
     """With what Markdown would take as markup, or as the end of a cell, escaped."""
-    for character in "\\|*_<>`":
+    for character in "\\|*_<>`[]":
         value = value.replace(character, f"\\{character}")
     return value
 
