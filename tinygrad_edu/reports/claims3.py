@@ -25,7 +25,7 @@ from .claim import (
     noise,
     standard_error,
     told,
-)  # fmt: skip
+)
 from .report import Result
 from .results import Results
 from .table3 import RUNS
