@@ -118,6 +118,31 @@ LAYERS = {
     "Softplus": (lambda m: m.Softplus(beta=2.0, threshold=1.0), (4, 5)),
     "PReLU": (lambda m: m.PReLU(), (4, 5)),
     "PReLU-channels": (lambda m: m.PReLU(3, init=0.4), (2, 3, 4)),
+    "SELU": (lambda m: m.SELU(), (4, 5)),
+    "CELU": (lambda m: m.CELU(0.7, inplace=False), (4, 5)),
+    "Mish": (lambda m: m.Mish(), (4, 5)),
+    "Hardsigmoid": (lambda m: m.Hardsigmoid(), (4, 5)),
+    "Hardswish": (lambda m: m.Hardswish(), (4, 5)),
+    "RReLU": (lambda m: m.RReLU(0.1, 0.3).eval(), (4, 5)),
+    "Threshold": (lambda m: m.Threshold(0.1, 3.0), (4, 5)),
+    "Hardtanh": (lambda m: m.Hardtanh(-0.5, 0.25), (4, 5)),
+    "ReLU6": (lambda m: m.ReLU6(), (4, 5)),
+    "Hardshrink": (lambda m: m.Hardshrink(0.3), (4, 5)),
+    "Softshrink": (lambda m: m.Softshrink(0.3), (4, 5)),
+    "Tanhshrink": (lambda m: m.Tanhshrink(), (4, 5)),
+    "Softsign": (lambda m: m.Softsign(), (4, 5)),
+    "LogSigmoid": (lambda m: m.LogSigmoid(), (4, 5)),
+    "GLU": (lambda m: m.GLU(dim=0), (4, 5)),
+    "Softmin": (lambda m: m.Softmin(dim=1), (4, 5)),
+    "Softmax2d": (lambda m: m.Softmax2d(), (3, 4, 5)),
+    "RMSNorm": (lambda m: m.RMSNorm((3, 5)), (4, 3, 5)),
+    "LocalResponseNorm": (lambda m: m.LocalResponseNorm(3, alpha=0.5), (2, 5, 4)),
+    "LPPool1d": (lambda m: m.LPPool1d(2, 3, stride=2), (2, 3, 8)),
+    "LPPool2d": (lambda m: m.LPPool2d(2.0, (3, 2)), (2, 3, 8, 5)),
+    "ChannelShuffle": (lambda m: m.ChannelShuffle(2), (2, 6, 3)),
+    "Dropout3d": (lambda m: m.Dropout3d(0.4).eval(), (2, 3, 2, 2, 2)),
+    "AlphaDropout": (lambda m: m.AlphaDropout(0.4).eval(), (4, 5)),
+    "FeatureAlphaDropout": (lambda m: m.FeatureAlphaDropout(0.4).eval(), (4, 5)),
     "Sigmoid": (lambda m: m.Sigmoid(), (4, 5)),
     "Tanh": (lambda m: m.Tanh(), (4, 5)),
     "Softmax": (lambda m: m.Softmax(dim=1), (4, 5)),
@@ -190,6 +215,90 @@ LOSSES = {
     "KLDivLoss": (lambda m, t: m.KLDivLoss(reduction="batchmean"), abs(uniform(4, 3, seed=3))),
     "KLDivLoss-log": (lambda m, t: m.KLDivLoss(reduction="sum", log_target=True), uniform(4, 3, seed=3)),
 }
+
+
+SIGNS = np.array([1.0, -1.0, -1.0, 1.0])
+MARGINS = {  # make, the input's shape, what else forward takes
+    "CosineSimilarity": (lambda m, t: m.CosineSimilarity(1), (4, 3), [uniform(4, 3, seed=3)]),
+    "PairwiseDistance": (lambda m, t: m.PairwiseDistance(3, keepdim=True), (4, 3), [uniform(4, 3, seed=3)]),
+    "CosineEmbeddingLoss": (lambda m, t: m.CosineEmbeddingLoss(-0.5), (4, 3), [uniform(4, 3, seed=3), SIGNS]),
+    "MarginRankingLoss": (lambda m, t: m.MarginRankingLoss(0.3), (4,), [uniform(4, seed=3), SIGNS]),
+    "HingeEmbeddingLoss": (lambda m, t: m.HingeEmbeddingLoss(0.5), (4,), [SIGNS]),
+    "SoftMarginLoss": (lambda m, t: m.SoftMarginLoss(reduction="sum"), (4,), [SIGNS]),
+    "MultiMarginLoss": (lambda m, t: m.MultiMarginLoss(2, 0.7, t([0.5, 2.0, 1.5])), (4, 3), [CLASSES]),
+    "MultiMarginLoss-one": (lambda m, t: m.MultiMarginLoss(reduction="none"), (3,), [np.array(1)]),
+    "MultiLabelMarginLoss": (lambda m, t: m.MultiLabelMarginLoss(), (2, 4), [np.array([[3, 0, -1, 1], [-1, 2, 0, 1]])]),
+    "MultiLabelSoftMarginLoss": (
+        lambda m, t: m.MultiLabelSoftMarginLoss(t([0.5, 2.0, 1.5])),
+        (4, 3),
+        [abs(uniform(4, 3, seed=3)).round()],
+    ),
+    "TripletMarginLoss": (
+        lambda m, t: m.TripletMarginLoss(2.0, swap=True),
+        (4, 3),
+        [uniform(4, 3, seed=3), uniform(4, 3, seed=4)],
+    ),
+    "TripletMarginWithDistanceLoss": (
+        lambda m, t: m.TripletMarginWithDistanceLoss(distance_function=lambda a, b: (a - b).abs().sum(-1), margin=3.0),
+        (4, 3),
+        [uniform(4, 3, seed=3), uniform(4, 3, seed=4)],
+    ),
+    "GaussianNLLLoss": (
+        lambda m, t: m.GaussianNLLLoss(full=True, eps=0.1),
+        (4, 3),
+        [uniform(4, 3, seed=3), abs(uniform(4, 1, seed=4))],
+    ),
+    "PoissonNLLLoss": (lambda m, t: m.PoissonNLLLoss(full=True), (4, 3), [abs(uniform(4, 3, seed=3)) * 4]),
+    "PoissonNLLLoss-plain": (
+        lambda m, t: m.PoissonNLLLoss(log_input=False, eps=2.0, reduction="none"),
+        (4, 3),
+        [abs(uniform(4, 3, seed=3))],
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore")  # PyTorch's own
+@pytest.mark.parametrize("name", list(MARGINS))
+def test_losses_on_margins_equal_pytorch(name):
+    torch = pytest.importorskip("torch")
+    make, shape, others = MARGINS[name]
+    ours = make(nn, lambda x: tg.tensor(x, dtype=tg.float64))
+    theirs = make(torch.nn, lambda x: torch.tensor(x, dtype=torch.float64))
+    assert list(ours.state_dict()) == list(theirs.state_dict()) and repr(ours) == repr(theirs)
+    arrays = [uniform(*shape), *others]
+    several = name.startswith(("Cosine", "Pairwise", "MarginRanking", "Triplet", "Gaussian"))  # inputs, not a target
+    a = [tg.tensor(x, requires_grad=k == 0 or several) for k, x in enumerate(arrays)]
+    b = [torch.tensor(x, requires_grad=k == 0 or several) for k, x in enumerate(arrays)]
+    y, z = ours(*a), theirs(*b)
+    assert tuple(y.shape) == tuple(z.shape)
+    np.testing.assert_allclose(array(y), array(z), atol=1e-12)
+    y.sum().backward()
+    z.sum().backward()
+    for p, q in zip(a, b, strict=True):
+        if q.grad is not None:
+            np.testing.assert_allclose(array(p.grad), array(q.grad), atol=1e-12)
+
+
+@pytest.mark.parametrize("old", [{"size_average": False}, {"size_average": True}, {"reduce": False}])
+def test_old_names_of_reductions(old):
+    torch = pytest.importorskip("torch")
+    x, y = uniform(4, 3), uniform(4, 3, seed=1)
+    for name in ("MSELoss", "L1Loss", "SmoothL1Loss", "BCEWithLogitsLoss", "SoftMarginLoss"):
+        with pytest.warns(UserWarning, match="size_average and reduce"):
+            ours, theirs = getattr(nn, name)(**old), getattr(torch.nn, name)(**old)
+        np.testing.assert_allclose(
+            array(ours(tg.tensor(x), tg.tensor(y))), array(theirs(torch.tensor(x), torch.tensor(y))), atol=1e-12
+        )
+    with pytest.warns(UserWarning, match="reduction='sum'"):
+        assert nn.functional.cross_entropy(tg.zeros(2, 3), tg.zeros(2, dtype=tg.int64), None, False).item() > 2
+
+
+def test_what_is_left_out_says_so():
+    for name, why in (("Conv3d", "volumes"), ("LSTM", "recurrent"), ("LazyLinear", "lazy"), ("Nonsense", "attribute")):
+        with pytest.raises(AttributeError, match=why):
+            getattr(nn, name)
+    with pytest.raises(AttributeError, match="volumes"):
+        _ = nn.functional.max_pool3d
 
 
 @pytest.mark.parametrize("name", list(LOSSES))
@@ -581,6 +690,94 @@ def test_sequential():
         nn.Sequential(a, lambda x: x)
 
 
+def test_repeated_and_replaced_modules():
+    two = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
+    four = two * 2
+    assert len(four) == 4 and four[2] is two[0] and list((2 * two).state_dict()) == list(four.state_dict())
+    two *= 3
+    assert len(two) == 6 and two[4] is two[0]
+    with pytest.raises(TypeError, match="not float"):
+        two * 1.5
+    with pytest.raises(ValueError, match="positive"):
+        two * 0
+    net = nn.Sequential(nn.Sequential(nn.Tanh()))
+    net.set_submodule("0.0", nn.ReLU(), strict=True)
+    net.set_submodule("0.more", nn.Linear(2, 1))
+    assert repr(net.get_submodule("0.0")) == "ReLU()" and "0.more.weight" in net.state_dict()
+    for target, module, error in (
+        ("", nn.ReLU(), ValueError),
+        ("0", 3, ValueError),
+        ("1.x", nn.ReLU(), AttributeError),
+    ):
+        with pytest.raises(error):
+            net.set_submodule(target, module)
+    with pytest.raises(AttributeError, match="no attribute `new`"):
+        net.set_submodule("new", nn.ReLU(), strict=True)
+
+
+def test_extra_state():
+    class Counter(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.count = 0
+
+        def get_extra_state(self):
+            return {"count": self.count}
+
+        def set_extra_state(self, state):
+            self.count = state["count"]
+
+    a, b = nn.Sequential(Counter(), nn.Linear(1, 1)), nn.Sequential(Counter(), nn.Linear(1, 1))
+    a[0].count = 7
+    assert list(a.state_dict()) == ["0._extra_state", "1.weight", "1.bias"]
+    b.load_state_dict(a.state_dict())
+    assert b[0].count == 7
+    with pytest.raises(RuntimeError, match=r"Missing key.*_extra_state"):
+        b.load_state_dict({k: v for k, v in a.state_dict().items() if "extra" not in k})
+    with pytest.raises(RuntimeError, match=r"Unexpected key.*_extra_state"):
+        nn.Linear(1, 1).load_state_dict({**nn.Linear(1, 1).state_dict(), "_extra_state": 3})
+
+
+def test_embedding_that_bounds_its_rows_and_counts_them():
+    torch = pytest.importorskip("torch")
+    table = uniform(6, 3) * 3
+    index = np.array([[0, 2, 2], [5, 2, 0]])
+    made = [
+        m.Embedding(6, 3, max_norm=1.5, norm_type=3.0, scale_grad_by_freq=True, _weight=t(table))
+        for m, t in ((nn, tg.tensor), (torch.nn, torch.tensor))
+    ]
+    ours, theirs = made
+    assert repr(ours) == repr(theirs)
+    y, z = ours(tg.tensor(index)), theirs(torch.tensor(index))
+    np.testing.assert_allclose(array(y), array(z), atol=1e-7)
+    np.testing.assert_allclose(array(ours.weight), array(theirs.weight), atol=1e-7)
+    y.sum().backward()
+    z.sum().backward()
+    np.testing.assert_allclose(array(ours.weight.grad), array(theirs.weight.grad), atol=1e-12)
+    with pytest.raises(NotImplementedError, match="sparse"):
+        nn.Embedding(3, 2, sparse=True)
+
+
+def test_functions_of_pytorchs_top_level():
+    torch = pytest.importorskip("torch")
+    x, v = uniform(4, 3), abs(uniform(3, seed=1)) + 0.5
+
+    def calls(t):
+        a, b = t.tensor(x), t.tensor(v)
+        yield t.batch_norm(a, b, b, b.clone(), b.clone(), True, 0.1, 1e-5, True)
+        yield t.instance_norm(a[None], b[:1].expand(4), None, None, None, True, 0.1, 1e-5, True)
+        yield t.group_norm(a, 3, b, b, 1e-3, True)
+        yield t.embedding(a, t.tensor([2, 0]), -1)
+        yield from t.adaptive_max_pool1d(a, 2)
+        yield t.dropout(a, 0.5, False)
+        yield t.cosine_similarity(a, a * 2 + 1)
+        yield t.celu(a, 0.5)
+        yield t.rms_norm(a, (3,), b)
+
+    for y, z in zip(calls(tg), calls(torch), strict=True):
+        np.testing.assert_allclose(y.numpy(), z.numpy(), atol=1e-12)
+
+
 def test_module_list_and_dict():
     a, b = nn.Linear(2, 3), nn.ReLU()
     m = nn.ModuleList([a])
@@ -619,6 +816,17 @@ def test_parameter_list_and_dict():
 def moments(t):
     a = array(t)
     return a.mean(), a.std()
+
+
+def test_parameter_dict_is_a_dictionary():
+    d = nn.ParameterDict({"a": tg.ones(1)})
+    assert d.get("b") is None and d.setdefault("b", tg.zeros(2)) is d["b"] and list(reversed(d)) == ["b", "a"]
+    more = d | {"c": tg.zeros(3)}
+    assert list(more) == ["a", "b", "c"] and more["a"] is d["a"] and "c" not in d
+    d |= {"a": tg.zeros(4)}
+    assert d["a"].shape == (4,) and d.popitem()[0] == "b" and list(nn.ParameterDict.fromkeys("xy")) == ["x", "y"]
+    with pytest.raises(KeyError, match="empty"):
+        nn.ParameterDict().popitem()
 
 
 def test_initial_distributions():

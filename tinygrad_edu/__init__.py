@@ -81,6 +81,13 @@ greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne
 ABOVE = ("datasets", "nn", "optim", "reports", "train", "transforms", "utils")  # subpackages imported when used
 
 # fmt: off
+FUNCTIONAL = (  # of nn.functional, which PyTorch has here as well
+    "alpha_dropout", "bilinear", "celu", "celu_", "channel_shuffle", "cosine_similarity", "feature_alpha_dropout",
+    "hardshrink", "max_pool1d_with_indices", "pairwise_distance", "prelu", "relu_", "rms_norm", "rrelu", "rrelu_",
+    "selu", "selu_", "threshold", "threshold_",
+)
+NATIVE = ("adaptive_max_pool1d", "batch_norm", "dropout", "embedding", "group_norm", "instance_norm")
+
 __all__ = [
     "Generator", "Size", "Tensor", "abs", "absolute", "adaptive_avg_pool1d", "add", "addcdiv", "addcmul",
     "addmm", "all", "allclose", "amax", "amin", "any", "arange", "argmax", "argmin", "argsort", "argwhere",
@@ -109,12 +116,13 @@ __all__ = [
     "unflatten", "unsqueeze", "var", "var_mean", "vstack", "where", "zeros", "zeros_like",
 ]
 # fmt: on
-# fmt: on
 
 
 def __getattr__(name: str) -> Any:
     if name in ABOVE:
         return importlib.import_module(f".{name}", __name__)
+    if name in FUNCTIONAL or name in NATIVE:
+        return getattr(importlib.import_module(f".nn.{'native' if name in NATIVE else 'functional'}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

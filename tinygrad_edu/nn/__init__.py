@@ -1,5 +1,7 @@
 """Networks: modules and losses; `functional` has the functions, `init` the initial values, `utils` the clipping."""
 
+from typing import Any
+
 from . import functional, init, utils
 from .activation import (
     CELU,
@@ -36,6 +38,7 @@ from .container import ModuleDict, ModuleList, ParameterDict, ParameterList, Seq
 from .conv import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d, Fold, Unfold
 from .dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
 from .embedding import Embedding
+from .left_out import missing
 from .linear import Bilinear, Flatten, Identity, Linear, Unflatten
 from .loss import (
     BCELoss,
@@ -228,3 +231,7 @@ __all__ = [
     "init",
     "utils",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    raise missing(__name__, name)

@@ -113,6 +113,23 @@ class Sequential(_ModuleSequence):
         """The modules of both, renumbered."""
         return Sequential(*self, *other)
 
+    def __mul__(self, times: int) -> Sequential:
+        """The same modules, so many times one after another. Raises TypeError, ValueError unless a positive int."""
+        self._check_times(times)
+        return Sequential(*[module for _ in range(times) for module in self])
+
+    __rmul__ = __mul__
+
+    def __imul__(self, times: int) -> Self:
+        self._check_times(times)
+        return self.extend([module for _ in range(times - 1) for module in self])
+
+    def _check_times(self, times: int) -> None:
+        if not isinstance(times, int):
+            raise TypeError(f"Sequential: it can be repeated an int of times, not {type(times).__name__}")
+        if times <= 0:
+            raise ValueError(f"Sequential: it can be repeated a positive number of times, not {times}")
+
     def forward(self, input: Any) -> Any:
         for module in self:
             input = module(input)
@@ -244,6 +261,43 @@ class ParameterDict(_Dictionary):
 
     def __setitem__(self, key: str, value: Tensor | None) -> None:
         self.register_parameter(key, _as_parameter(value, "ParameterDict"))
+
+    def __reversed__(self) -> Iterator[str]:
+        return reversed(list(self._parameters))
+
+    def __or__(self, other: Any) -> ParameterDict:
+        """A copy with the entries of the other as well, which win."""
+        return self.copy().__ior__(other)
+
+    def __ior__(self, other: Any) -> Self:
+        self.update(other)
+        return self
+
+    def copy(self) -> ParameterDict:
+        """Another dictionary of the same parameters."""
+        return ParameterDict(self._parameters)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The parameter of that name, or default."""
+        return self._parameters.get(key, default)
+
+    def setdefault(self, key: str, default: Tensor | None = None) -> Any:
+        """The parameter of that name, default having become it where there was none."""
+        if key not in self:
+            self[key] = default
+        return self[key]
+
+    def popitem(self) -> tuple[str, Any]:
+        """Remove the last entry and return it. Raises KeyError where there is none."""
+        if not self._parameters:
+            raise KeyError("popitem: the ParameterDict is empty")
+        key = next(reversed(self))
+        return key, self.pop(key)
+
+    @classmethod
+    def fromkeys(cls, keys: Iterable[str], default: Tensor | None = None) -> ParameterDict:
+        """A dictionary with that value, or None, under each key."""
+        return cls(dict.fromkeys(keys, default))
 
     def extra_repr(self) -> str:
         return "\n".join(_parameter_line(name, p) for name, p in self.items())

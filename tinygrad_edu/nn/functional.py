@@ -6,6 +6,8 @@ networks, losses on sequences. Read next: activation_functions.py, loss_function
 
 from __future__ import annotations
 
+from typing import Any
+
 # Packed: a name a line would fill four pages.
 # fmt: off
 # isort: off
@@ -34,6 +36,7 @@ from .dropout_functions import alpha_dropout, dropout, dropout1d, dropout2d, dro
 from .layer_functions import (
     bilinear, channel_shuffle, cosine_similarity, embedding, local_response_norm, rms_norm,
 )
+from .left_out import missing
 from .loss_functions import (
     binary_cross_entropy, binary_cross_entropy_with_logits, cross_entropy, huber_loss, kl_div, l1_loss,
     mse_loss, nll_loss, smooth_l1_loss,
@@ -66,3 +69,7 @@ __all__ = [
     "upsample_nearest",
 ]
 # fmt: on
+
+
+def __getattr__(name: str) -> Any:
+    raise missing(__name__, name)

@@ -252,6 +252,19 @@ class Module(StateMixin, HookMixin):
                 raise AttributeError(f"`{name}` is not an nn.Module")
         return module  # type: ignore[no-any-return]
 
+    def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
+        """Put a module at a dotted path; strict: only where there is one. Raises ValueError for no path or no Module,
+        AttributeError where the path does not lead to modules."""
+        if not target:
+            raise ValueError("set_submodule: the target must not be empty")
+        if not isinstance(module, Module):
+            raise ValueError(f"set_submodule: expected an nn.Module, got {type(module).__name__}")
+        path, _, name = target.rpartition(".")
+        parent = self.get_submodule(path)
+        if strict or hasattr(parent, name):
+            parent.get_submodule(name)
+        setattr(parent, name, module)
+
     def get_parameter(self, target: str) -> Parameter:
         """The parameter at a dotted path. Raises AttributeError where there is none."""
         return self._get_member(target, "_parameters", "an nn.Parameter")  # type: ignore[no-any-return]
@@ -322,6 +335,10 @@ class Module(StateMixin, HookMixin):
 
     def double(self) -> Self:
         return self.to(float64)
+
+    def type(self, dst_type: dtype) -> Self:
+        """The same as to(dst_type)."""
+        return self.to(dst_type)
 
     def cpu(self) -> Self:
         return self

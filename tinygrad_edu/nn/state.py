@@ -1,7 +1,7 @@
 """state_dict and load_state_dict: a module's parameters and persistent buffers by path, in PyTorch's keys and order.
 
-A mix-in of Module. Left out on purpose: version metadata and extra state (get_extra_state); `local_metadata`, which
-hooks receive as in PyTorch, is an empty dict. Read next: module.py.
+A mix-in of Module. Left out on purpose: version metadata; `local_metadata`, which hooks receive as in
+PyTorch, is an empty dict. Read next: module.py.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from .parameter import Parameter
 
 if TYPE_CHECKING:
     from .module import Module
+
+EXTRA = "_extra_state"  # the key of what get_extra_state gives
 
 
 class IncompatibleKeys(NamedTuple):
@@ -89,6 +91,20 @@ class StateMixin:
         """Save this module's own tensors, not those of its children. Subclasses may save otherwise."""
         for name, tensor in self._persistent().items():
             destination[prefix + name] = tensor if keep_vars else tensor.detach()
+        if self._has("get_extra_state"):
+            destination[prefix + EXTRA] = self.get_extra_state()
+
+    def _has(self, method: str) -> bool:
+        """Whether a subclass defines it."""
+        return getattr(type(self), method) is not getattr(StateMixin, method)
+
+    def get_extra_state(self) -> Any:
+        """What state_dict() should have besides tensors, under the key "_extra_state"; for subclasses."""
+        raise RuntimeError(f"{type(self).__name__} saves no extra state; define get_extra_state and set_extra_state")
+
+    def set_extra_state(self, state: Any) -> None:
+        """Take what get_extra_state gave; for subclasses that define it."""
+        raise RuntimeError(f"{type(self).__name__} loads no extra state; define get_extra_state and set_extra_state")
 
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
@@ -151,8 +167,14 @@ class StateMixin:
             )
             if problem is not None:
                 error_msgs.append(problem.format(key=key))
+        extra = prefix + EXTRA
+        if self._has("set_extra_state"):
+            if extra in state_dict:
+                self.set_extra_state(state_dict[extra])
+            else:
+                missing_keys.append(extra)
         for key in state_dict:
-            if key.startswith(prefix):
+            if key.startswith(prefix) and not (key == extra and self._has("set_extra_state")):
                 head, _, rest = key[len(prefix) :].partition(".")
                 if (head in self._modules) if rest else (head in own):
                     continue
