@@ -21,7 +21,7 @@ from tinygrad_edu.utils.data import DataLoader
 FASHION = "--fashion" in sys.argv
 PATCH = int(sys.argv[sys.argv.index("--patch") + 1]) if "--patch" in sys.argv else 4
 BATCH, EPOCHS = (256, 30) if FASHION else (128, 20)
-D = 32 if FASHION else 16  # features of a patch
+D = 64 if FASHION else 16  # features of a patch
 HIDDEN = 128 if FASHION else 512  # of every MLP
 BLOCKS = 2
 DROPOUT = 0.0 if FASHION else 0.5

@@ -57,12 +57,13 @@ def _kmnist(
 RUNS = {
     run.name: run
     for run in (
-        # The report says "about 83" of SGD and tells no learning rate.
-        _fashion("r4f-sgd", "sgd", 0.1, None, 83),
+        # The report says "about 83" of SGD and tells no rate. Ten times this one comes to 80.5 after two epochs, and
+        # should come to as much after three as this one after thirty.
+        _fashion("r4f-sgd", "sgd", 0.01, None, 83),
         _fashion("r4f-adam-0.01", "adam", 0.01, 85.08, 83.72, 0.001),
         _fashion("r4f-adam-0.001", "adam", 0.001, 94.13, 87.93, 0.001),
         # "Adam beats SGD by two to four points": SGD at a rate that suits it.
-        _fashion("r4f-sgd-tuned", "sgd", 0.5),
+        _fashion("r4f-sgd-tuned", "sgd", 0.1),
         # "0.001 is the best learning rate": a third of it, and three times it, were not tried; nor, on KMNIST, below.
         _fashion("r4f-adam-0.0003", "adam", 0.0003, weight_decay=0.001),
         _fashion("r4f-adam-0.003", "adam", 0.003, weight_decay=0.001),
