@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from makers import A, Case, Int, Maker, N
+from makers import A, Case, Int, Maker, N, P, U
 
 from tinygrad_edu.ops import augment
 from tinygrad_edu.ops.batch_norm import batch_moments
@@ -110,6 +110,14 @@ POOLS = [
     pooling("adaptive_max_pool2d", "even", A(2, 2, 6, 4), (3, None)),
     pooling("adaptive_max_pool2d", "indices", A(2, 2, 5, 7), (3, 2), return_indices=True),
     pooling("adaptive_max_pool1d", "", A(3, 7), 3),
+    Case("lp_pool2d", lambda t, x: F(t).lp_pool2d(x, 3, (3, 2), 2, True), (P(2, 2, 6, 7),), ulps=64),
+    Case("lp_pool1d", lambda t, x: F(t).lp_pool1d(x, 2.5, 3), (P(2, 9),), ulps=64),
+    Case(
+        "max_unpool2d",
+        lambda t, x: F(t).max_unpool2d(*F(t).max_pool2d(x, 2, return_indices=True), 2, output_size=(5, 6)),
+        (A(2, 2, 5, 6),),
+    ),
+    Case("max_unpool1d", lambda t, x: F(t).max_unpool1d(*F(t).max_pool1d(x, 3, return_indices=True), 3), (A(2, 9),)),
 ]
 
 
@@ -153,6 +161,8 @@ NORMALISATIONS: list[Case] = [
     ),
     Case("group_norm", lambda t, x, w, b: F(t).group_norm(x, 2, w, b), (N(2, 6, 3, 2), N(6), N(6))),
     Case("group_norm-plain", lambda t, x: F(t).group_norm(x, 2, eps=1e-3), (N(3, 10),)),
+    Case("rms_norm", lambda t, x, w: F(t).rms_norm(x, (3, 4), w, 1e-3), (N(2, 3, 4), N(3, 4))),
+    Case("local_response_norm", lambda t, x: F(t).local_response_norm(x, 3, 0.5, 0.6), (N(2, 5, 3, 2),)),
 ]
 FUSED: list[Case] = []
 
@@ -193,6 +203,35 @@ RESAMPLING = [
     resampling("bilinear", N(2, 2, 5, 4), "scales", scale_factor=(1.3, 0.6)),
     resampling("bilinear", N(2, 2, 5, 4), "recomputed", scale_factor=(1.3, 0.6), recompute_scale_factor=True),
     resampling("area", N(2, 2, 5, 6), size=(3, 4)),
+    resampling("bicubic", N(2, 2, 5, 4), size=(3, 7)),
+    resampling("bicubic", N(1, 2, 5, 4), "corners", size=(7, 3), align_corners=True),
+    resampling("bicubic", N(1, 2, 6, 5), "scales", scale_factor=(1.7, 0.6)),
+    resampling("bilinear", N(1, 2, 9, 5), "antialias", size=(3, 7), antialias=True),
+    resampling("bicubic", N(1, 2, 9, 5), "antialias", size=(3, 7), antialias=True),
+    resampling("nearest", N(1, 2, 4, 3, 2), "3d", size=(3, 5, 4)),
+    resampling("area", N(1, 2, 4, 3, 5), "3d", size=(3, 2, 4)),
+    resampling("trilinear", N(1, 2, 4, 3, 2), size=(3, 5, 4)),
+    resampling("trilinear", N(1, 2, 3, 4, 2), "corners", scale_factor=1.7, align_corners=True),
+    *[
+        Case(
+            f"grid_sample-{mode}-{outside}",
+            lambda t, x, g, mode=mode, outside=outside: F(t).grid_sample(
+                x, g * 1.6, mode, outside, align_corners=False
+            ),
+            (N(2, 2, 4, 5), U(2, 3, 2, 2)),
+            torch_grad=mode != "nearest",  # that of the points is None, PyTorch's zeros
+            ulps=64,
+        )
+        for mode in ("bilinear", "nearest", "bicubic")
+        for outside in ("zeros", "border", "reflection")
+    ],
+    Case(
+        "grid_sample-corners",
+        lambda t, x, g: F(t).grid_sample(x, g, align_corners=True),
+        (N(1, 2, 4, 5), U(1, 3, 2, 2)),
+        ulps=64,
+    ),
+    Case("affine_grid", lambda t, x: F(t).affine_grid(x, (2, 1, 3, 4), align_corners=False), (N(2, 2, 3),)),
     *[
         row
         for mode in ("reflect", "replicate", "circular")
@@ -203,6 +242,7 @@ RESAMPLING = [
         )
     ],
     Case("pad-cut", lambda t, x: F(t).pad(x, (-1, 2, 1, -2), mode="circular"), (N(2, 3, 4, 5),)),
+    Case("channel_shuffle", lambda t, x: F(t).channel_shuffle(x, 3), (N(2, 6, 2, 2),)),
     Case("pixel_shuffle", lambda t, x: t.pixel_shuffle(x, 2), (N(2, 8, 3, 2),)),
     Case("pixel_unshuffle", lambda t, x: t.pixel_unshuffle(x, 2), (N(2, 3, 4, 6),)),
 ]
