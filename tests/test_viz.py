@@ -55,6 +55,7 @@ MAKE = {
 LARGE = {
     "22 bars": lambda: viz.bars([f"r1-batch-{k}" for k in range(22)], [84.0] * 22, [1.0] * 22, [500.0] * 22, "points"),
     "18 curves": lambda: viz.curves({f"r3-ann-{k}-augmented": records(60, k) for k in range(18)}, PANELS, "Long"),
+    "7 means": lambda: viz.curves({f"r2-dropout-{k}5": [records(9), records(9, 70)] for k in range(7)}, PANELS),
     "layers": lambda: viz.blocks([(f"Layer{k}", 4**k, 28 >> k, 28 >> k) for k in range(5)] * 5, "deep"),
     "thin layers": lambda: viz.blocks([("input", 1, 28, 28), *[("Linear", 1, 1, 1)] * 9]),
 }

@@ -22,6 +22,7 @@ DASHES = (
     ((0, (3, 1.5)), (0, (3, 1.5, 1, 1.5)), (0, (5, 3))),
     ((0, (1, 1.2)), (0, (1, 2.5)), (0, (2, 2))),
 )
+BAND = {"alpha": 0.18, "linewidth": 0}
 FEW = 12  # epochs; of so few, each has a dot
 RATIO = 20  # a collapsed run's loss is more times the others' than this; no accuracy over ten classes is
 
@@ -34,40 +35,42 @@ def curves(histories: Mapping[str, Records | Sequence[Records]], panels: Sequenc
     What is missing, None or not finite is a gap. An axis is logarithmic, and says so, where a run's numbers have left
     the others' far behind. Raises ImportError when matplotlib is not installed.
     """
-    about = " and ".join(label for label, keys in panels) + " against the epoch"
-    columns = legend_columns(list(histories))
-    styles = styles_of(panels)
-    rows = -(-len(histories) // columns) + bool(len(styles) > 1)
-    figure = new_figure(2.5 * len(panels) + 0.2 * rows + 0.6, title, about)
-    seeds = {name: by_seed(records) for name, records in histories.items()}
+    runs = {name: by_seed(records) for name, records in histories.items()}
+    found = {(name, key): over_seeds(runs[name], key) for name in runs for _, keys in panels for key in keys}
+    drawn = {name for (name, _), (_, _, _, high) in found.items() if any(map(math.isfinite, high))}
+    names = [name if name in drawn else f"{name} (no numbers)" for name in runs]
+    kinds = kinds_of(panels)
+    several = sorted({len(seeds) for seeds in runs.values()} - {0, 1})
+    band = [f"lowest to highest of {' or '.join(map(str, several))} seeds"] if several else []
+    texts = [*names, *kinds, *band]
+    columns = columns_of(texts)
+    rows = -(-len(texts) // columns)
+    about = " and ".join(label for label, _ in panels) + " against the epoch"
+    figure = new_figure(2.5 * len(panels) + 0.2 * rows + 0.4, title, about)
     with look():
+        from matplotlib.lines import Line2D
+        from matplotlib.patches import Patch
         from matplotlib.ticker import MaxNLocator
 
         axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
-        drawn: set[str] = set()
         for axis, (label, keys) in zip(axes, panels, strict=True):
-            firsts, highest = [], 0.0
-            for number, (name, runs) in enumerate(seeds.items()):
+            for n, (name, seeds) in enumerate(runs.items()):
                 for k, key in enumerate(keys):
-                    epochs, low, mean, high = over_seeds(runs, key)
-                    finite = [value for value in high if math.isfinite(value)]
-                    if not finite:
-                        continue
-                    drawn.add(name)
-                    firsts.append(finite[0])
-                    highest = max(highest, *finite)
-                    style = line(number, k)
-                    axis.plot(epochs, mean, marker="o" if len(epochs) <= FEW else None, markersize=3, **style)
-                    if len(runs) > 1:
-                        axis.fill_between(epochs, low, high, color=style["color"], alpha=0.18, linewidth=0)
-            if firsts and min(firsts) > 0 and highest > RATIO * min(firsts):
+                    epochs, low, mean, high = found[name, key]
+                    axis.plot(epochs, mean, **line(n, k), marker="o" if len(epochs) <= FEW else None, markersize=3)
+                    if len(seeds) > 1:
+                        axis.fill_between(epochs, low, high, color=line(n, k)["color"], **BAND)
+            far = far_apart([found[name, key][3] for name in runs for key in keys])
+            if far:
                 logarithmic(axis)
-                label += ", on a logarithmic scale"
-            axis.set_title(label)
+            axis.set_title(label + (", on a logarithmic scale" if far else ""))
             axis.margins(x=0.015)
         axes[-1].set_xlabel("epoch")
         axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True, steps=(1, 2, 5, 10)))
-        legend(figure, seeds, drawn, styles, columns)
+        handles: list[Any] = [Line2D([], [], **line(n, 0)) for n in range(len(runs))]
+        handles += [Line2D([], [], **{**line(0, k), "color": INK}) for k in range(len(kinds))]
+        handles += [Patch(color=INK, **BAND) for _ in band]
+        figure.legend(handles, texts, loc="outside lower left", ncols=columns, handlelength=2.4)
     return figure
 
 
@@ -90,10 +93,10 @@ def number(value: Any) -> float:
     return math.nan if value is None else float(value)
 
 
-def line(number: int, key: int) -> dict[str, Any]:
-    """How the number-th run's key-th key is drawn."""
+def line(run: int, key: int) -> dict[str, Any]:
+    """How the run-th run's key-th key is drawn."""
     dashes = DASHES[min(key, len(DASHES) - 1)]
-    turn, color = divmod(number, len(COLORS))
+    turn, color = divmod(run, len(COLORS))
     return {"color": COLORS[color], "linestyle": dashes[turn % len(dashes)], "linewidth": 1.3}
 
 
@@ -107,31 +110,25 @@ def logarithmic(axis: Any) -> None:
     axis.yaxis.set_minor_formatter(NullFormatter())
 
 
-def styles_of(panels: Sequence[Panel]) -> list[str]:
-    """What the first, second ... key of the panels is of: such as validation, train. One only where each has one."""
-    most = max((keys for label, keys in panels), key=len, default=())
-    return [key.partition("_")[0] for key in most]
+def far_apart(lines: Sequence[Sequence[float]]) -> bool:
+    """Whether the highest number is far above the first one of the line that began lowest."""
+    finite = [numbers for numbers in ([value for value in line if math.isfinite(value)] for line in lines) if numbers]
+    lowest, highest = min((line[0] for line in finite), default=0), max((max(line) for line in finite), default=0)
+    return lowest > 0 and highest > RATIO * lowest
 
 
-def legend_columns(names: Sequence[str]) -> int:
-    """How many names stand side by side."""
-    widest = max(map(len, names), default=0)
-    return max(1, min(5, int(WIDTH * 72 / (widest * 5.8 + 42))))
+def kinds_of(panels: Sequence[Panel]) -> list[str]:
+    """What the panels' first, second ... keys are of, such as validation and train; nothing where each has but one."""
+    most = max((keys for _, keys in panels), key=len, default=())
+    return [key.partition("_")[0] for key in most] if len(most) > 1 else []
 
 
-def legend(figure: Any, seeds: Mapping[str, Any], drawn: set[str], styles: Sequence[str], columns: int) -> None:
-    """Below the panels: each run's line; what the dashes mean, and the band."""
-    from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
+def columns_of(texts: Sequence[str]) -> int:
+    """How many of a legend's texts fit side by side."""
 
-    handles: list[Any] = [Line2D([], [], **line(number, 0)) for number in range(len(seeds))]
-    names = [name if name in drawn else f"{name} (no numbers)" for name in seeds]
-    if len(styles) > 1:
-        handles += [Line2D([], [], **{**line(0, k), "color": INK}) for k in range(len(styles))]
-        names += styles
-    several = {len(runs) for runs in seeds.values()} - {0, 1}
-    if several:
-        handles.append(Patch(color=INK, alpha=0.18, linewidth=0))
-        names.append(f"lowest to highest of {' or '.join(map(str, sorted(several)))} seeds")
-    if handles:
-        figure.legend(handles, names, loc="outside lower left", ncols=columns, handlelength=2.4)
+    def width(columns: int) -> float:
+        """In points, the text at 5.6 a letter."""
+        parts = (texts[k * len(texts) // columns : (k + 1) * len(texts) // columns + 1] for k in range(columns))
+        return sum(46 + 5.6 * max(map(len, part), default=0) for part in parts)
+
+    return next((columns for columns in (5, 4, 3, 2) if width(columns) <= 72 * WIDTH), 1)
