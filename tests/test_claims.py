@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import statistics
 
 import pytest
 from hypothesis import assume, given, settings
@@ -94,6 +95,7 @@ def test_a_run_that_scatters_more_is_less_sure_and_makes_no_other_less_sure(firs
     wild = [mean + factor * (x - mean) for x in first]
     before, after = compared([first, second, *calm]), compared([wild, second, *calm])
     assert after.error >= before.error - 1e-9 and after.value == pytest.approx(before.value, abs=1e-6)
+    assert after.error >= statistics.stdev(wild) / math.sqrt(len(wild)) - 1e-6
     assert noise(some([wild, *calm]), "r3", "x") == pytest.approx(noise(some(calm), "r3", "x"))
 
 
