@@ -31,6 +31,14 @@ static span span_of(const plan *g, int d, int64_t i) {
     return s;
 }
 
+/* Those of all windows: of rows, then of columns. Worked out once, since dividing takes longer than a small window. */
+static span *spans_of(const plan *g, char *own) {
+    span *rows = (span *)own;
+    for (int64_t p = 0; p < g->p; p++) rows[p] = span_of(g, 0, p);
+    for (int64_t q = 0; q < g->q; q++) rows[g->p + q] = span_of(g, 1, q);
+    return rows;
+}
+
 static inline real divisor_of(const plan *g, const span *row, const span *column) {
     return (real)(g->divisor ? g->divisor : TG_MAX(row->count * column->count, 1)); /* an empty window gives 0 */
 }
@@ -42,35 +50,34 @@ static int means_prepare(tg_node *node, int large, int small, int ints) {
         read_window(node, ints, 0);
         g->padded = node->ints[ints + 7], g->divisor = node->ints[ints + 8];
     } else {
-        g->kernel[0] = g->kernel[1] = g->whole = g->framed = g->divisor = 0;
+        g->kernel[0] = g->kernel[1] = g->whole = g->divisor = 0;
     }
-    int64_t row = g->kernel[0] && large ? sheet_bytes(g) : g->w * (int64_t)sizeof(real);
-    node->own_bytes = g->q * (int64_t)sizeof(span) + row;
+    int64_t row = (g->kernel[0] && large ? sheet_bytes(g) : 0) + TG_MAX(in_row(g), g->w) * (int64_t)sizeof(real);
+    node->own_bytes = (g->p + g->q) * (int64_t)sizeof(span) + row;
     return 0;
 }
 
 /* args y, x; ints: kernel, stride, padding (two each), ceil_mode, count_include_pad, divisor */
 static int avg_pool2d_prepare(tg_node *node) { return means_prepare(node, 1, 0, 0); }
 
-/* The sums of n windows beside each other, the first of which begins at x. */
-static ALWAYS_INLINE void sums_of_windows(const plan *g, const sheet *sheet, const real *x, real *restrict y, int n) {
-    real sum[WIDE] = {0};
-    for (int64_t r = 0; r < g->kernel[0]; r++)
-        for (int64_t s = 0; s < g->kernel[1]; s++) {
-            const real *from = x + r * sheet->width + sheet->taps[s];
-            _Pragma("omp simd") for (int l = 0; l < n; l++) sum[l] += from[l];
-        }
-    for (int l = 0; l < n; l++) y[l] = sum[l];
+/* The sums of a row of windows, which begin at x, into a row of whole vectors. */
+static ALWAYS_INLINE void sums_of_windows(const plan *g, const sheet *sheet, const real *x, real *sums) {
+    for (int64_t j = 0; j < g->q; j += WIDE, x += WIDE) {
+        vec sum = {0};
+        for (int64_t r = 0; r < g->kernel[0]; r++)
+            for (int64_t s = 0; s < g->kernel[1]; s++) sum += *(const vec *)(x + r * sheet->width + sheet->taps[s]);
+        *(vec *)(sums + j) = sum;
+    }
 }
 
 static void avg_pool2d_run(const tg_node *node, int phase, int64_t lo, int64_t hi, char *own) {
     (void)phase;
     const plan g_ = *(const plan *)node->plan, *g = &g_;
     const real of_4 = (real)(g->divisor ? g->divisor : 4);
-    span *columns = (span *)own;
+    const span *rows = spans_of(g, own), *columns = rows + g->p;
     sheet s = {0};
-    for (int64_t q = 0; q < g->q; q++) columns[q] = span_of(g, 1, q);
-    if (!g->whole) s = sheet_of(g, (char *)(columns + g->q), 0);
+    real *sums = NULL;
+    if (!g->whole) s = sheet_of(g, (char *)(columns + g->q), 0), sums = s.memory + sheet_size(g);
     EACH_PLANE(g, lo, hi) {
         const real *x = plane_of(node, 1, plane, g->h * g->w);
         real *y = plane_of(node, 0, plane, g->p * g->q);
@@ -78,15 +85,12 @@ static void avg_pool2d_run(const tg_node *node, int phase, int64_t lo, int64_t h
         for (int64_t p = 0; p < g->p; p++, y += g->q) {
             const real *a = x + p * g->stride[0] * (g->whole ? g->w : s.width), *b = a + g->w;
 #define STEP_OF_4(j, n) mean_of_4(a + 2 * (j), b + 2 * (j), of_4, y + (j), n)
-#define STEP(j, n) sums_of_windows(g, &s, a + (j), y + (j), n)
             if (g->whole) {
                 BLOCKS(g->q, STEP_OF_4);
                 continue;
             }
-            BLOCKS(g->q, STEP);
-#undef STEP
-            span rows = span_of(g, 0, p);
-            for (int64_t q = 0; q < g->q; q++) y[q] /= divisor_of(g, &rows, &columns[q]);
+            sums_of_windows(g, &s, a, sums);
+            for (int64_t q = 0; q < g->q; q++) y[q] = sums[q] / divisor_of(g, &rows[p], &columns[q]);
         }
     }
 }
@@ -97,21 +101,19 @@ static int adaptive_avg_pool2d_prepare(tg_node *node) { return means_prepare(nod
 static void adaptive_avg_pool2d_run(const tg_node *node, int phase, int64_t lo, int64_t hi, char *own) {
     (void)phase;
     const plan g_ = *(const plan *)node->plan, *g = &g_;
-    span *columns = (span *)own;
+    const span *rows = spans_of(g, own), *columns = rows + g->p;
     real *sums = (real *)(columns + g->q);
-    for (int64_t q = 0; q < g->q; q++) columns[q] = span_of(g, 1, q);
     EACH_PLANE(g, lo, hi) {
         const real *x = plane_of(node, 1, plane, g->h * g->w);
         real *y = plane_of(node, 0, plane, g->p * g->q);
         for (int64_t p = 0; p < g->p; p++, y += g->q) {
-            span rows = span_of(g, 0, p);
             memset(sums, 0, (size_t)g->w * sizeof(real));
-            for (int64_t row = rows.begin; row < rows.end; row++)
+            for (int64_t row = rows[p].begin; row < rows[p].end; row++)
                 for (int64_t j = 0; j < g->w; j++) sums[j] += x[row * g->w + j];
             for (int64_t q = 0; q < g->q; q++) {
                 real sum = 0;
                 for (int64_t j = columns[q].begin; j < columns[q].end; j++) sum += sums[j];
-                y[q] = sum / divisor_of(g, &rows, &columns[q]);
+                y[q] = sum / divisor_of(g, &rows[p], &columns[q]);
             }
         }
     }
@@ -125,9 +127,8 @@ static int adaptive_avg_pool2d_grad_prepare(tg_node *node) { return means_prepar
 static void means_grad_run(const tg_node *node, int phase, int64_t lo, int64_t hi, char *own) {
     (void)phase;
     const plan g_ = *(const plan *)node->plan, *g = &g_;
-    span *columns = (span *)own;
+    const span *rows = spans_of(g, own), *columns = rows + g->p;
     real *along = (real *)(columns + g->q);
-    for (int64_t q = 0; q < g->q && !g->whole; q++) columns[q] = span_of(g, 1, q);
     EACH_PLANE(g, lo, hi) {
         real *dx = plane_of(node, 0, plane, g->h * g->w);
         const real *dy = plane_of(node, 1, plane, g->p * g->q);
@@ -142,16 +143,15 @@ static void means_grad_run(const tg_node *node, int phase, int64_t lo, int64_t h
                 done = 2 * p + 2;
                 continue;
             }
-            span rows = span_of(g, 0, p);
             memset(along, 0, (size_t)g->w * sizeof(real));
             for (int64_t q = 0; q < g->q; q++) {
-                real part = dy[q] / divisor_of(g, &rows, &columns[q]);
+                real part = dy[q] / divisor_of(g, &rows[p], &columns[q]);
                 for (int64_t j = columns[q].begin; j < columns[q].end; j++) along[j] += part;
             }
-            for (; done < rows.begin; done++) memset(dx + done * g->w, 0, (size_t)g->w * sizeof(real));
-            for (int64_t row = rows.begin; row < TG_MIN(done, rows.end); row++)
+            for (; done < rows[p].begin; done++) memset(dx + done * g->w, 0, (size_t)g->w * sizeof(real));
+            for (int64_t row = rows[p].begin; row < TG_MIN(done, rows[p].end); row++)
                 for (int64_t j = 0; j < g->w; j++) dx[row * g->w + j] += along[j];
-            for (; done < rows.end; done++) memcpy(dx + done * g->w, along, (size_t)g->w * sizeof(real));
+            for (; done < rows[p].end; done++) memcpy(dx + done * g->w, along, (size_t)g->w * sizeof(real));
         }
         memset(dx + done * g->w, 0, (size_t)((g->h - done) * g->w) * sizeof(real));
     }

@@ -30,8 +30,9 @@ typedef struct {
     real instead[LANES]; /* 0 or NaN */
 } targets;
 
-static void load_logits(const tg_node *node, const tg_array *logits, const tg_array *target, int64_t row, int64_t last,
-                        real *x, targets *t) {
+/* Returns the block: `own`, or a row where it lies. */
+static real *load_logits(const tg_node *node, const tg_array *logits, const tg_array *target, int64_t row, int64_t last,
+                         real *own, targets *t) {
     const blocks *b = &((const plan *)node->plan)->b;
     const char *rows[LANES];
     const int64_t c = logits->shape[1], size = (int64_t)sizeof(real), together = rows_in_block(b);
@@ -44,8 +45,10 @@ static void load_logits(const tg_node *node, const tg_array *logits, const tg_ar
         t->at[l] = !known ? -1 : b->across ? class : class * LANES + l;
         t->instead[l] = class == node->ints[0] ? 0 : (real)NAN;
     }
-    load_rows(b, x, rows, logits->stride[1] * size);
-    fill_end(b, x, -INFINITY);
+    if (b->whole) return (real *)rows[0];
+    load_rows(b, own, rows, logits->stride[1] * size);
+    fill_end(b, own, -INFINITY);
+    return own;
 }
 
 static int cross_entropy_rows_prepare(tg_node *node) { return cross_entropy_prepare(node, &node->args[1]); }
@@ -56,13 +59,13 @@ static void cross_entropy_rows_run(const tg_node *node, int phase, int64_t lo, i
     const plan *p = (const plan *)node->plan;
     const tg_array *logits = &node->args[1], *target = &node->args[2];
     const int64_t last = TG_MIN(hi * p->each, logits->shape[0]);
-    real *restrict x = (real *)own, *out = (real *)node->args[0].data;
+    real *out = (real *)node->args[0].data;
     for (int64_t r = lo * p->each; r < last; r += rows_in_block(&p->b)) {
         targets t;
         real largest[LANES], sum[LANES];
-        load_logits(node, logits, target, r, last, x, &t);
+        const real *x = load_logits(node, logits, target, r, last, (real *)own, &t);
         largest_of(&p->b, x, largest);
-        SUM(&p->b, sum, vexp(x[k] - largest[l]));
+        SUM(&p->b, sum, vexp_to_1(x[k] - largest[l]));
         EACH_LANE sum[l] = vlog(sum[l]);
         for (int l = 0; l < t.count; l++)
             out[t.row[l]] = t.at[l] < 0 ? t.instead[l] : sum[l] - (x[t.at[l]] - largest[l]);
@@ -77,29 +80,28 @@ static void cross_entropy_rows_grad_run(const tg_node *node, int phase, int64_t 
     const plan *p = (const plan *)node->plan;
     const tg_array *grad = &node->args[1], *logits = &node->args[2], *target = &node->args[3];
     const int64_t c = logits->shape[1], last = TG_MIN(hi * p->each, logits->shape[0]), together = rows_in_block(&p->b);
-    real *restrict x = (real *)own;
     for (int64_t r = lo * p->each; r < last; r += together) {
         targets t;
         real largest[LANES], sum[LANES], g[LANES];
         char *out[LANES];
-        load_logits(node, logits, target, r, last, x, &t);
+        const real *x = load_logits(node, logits, target, r, last, (real *)own, &t);
         for (int l = 0; l < together; l++) {
             out[l] = node->args[0].data + t.row[l] * c * (int64_t)sizeof(real);
             g[l] = ((const real *)grad->data)[t.row[l] * grad->stride[0]];
         }
         if (p->b.across) EACH_LANE g[l] = g[0];
         largest_of(&p->b, x, largest);
-        SET(&p->b, x, vexp(x[k] - largest[l]));
-        SUM(&p->b, sum, x[k]);
+        real *y = p->b.whole ? (real *)out[0] : (real *)own;
+        SUM(&p->b, sum, y[k] = vexp_to_1(x[k] - largest[l]));
         EACH_LANE sum[l] = g[l] / sum[l];
-        SET(&p->b, x, x[k] * sum[l]);
+        SET(&p->b, y, y[k] * sum[l]);
         for (int l = 0; l < t.count; l++) {
             if (t.at[l] >= 0)
-                x[t.at[l]] -= g[l];
+                y[t.at[l]] -= g[l];
             else
-                for (int64_t k = l; k < block_size(&p->b); k += p->b.across ? 1 : LANES) x[k] = t.instead[l];
+                for (int64_t k = l; k < block_size(&p->b); k += p->b.across ? 1 : LANES) y[k] = t.instead[l];
         }
-        store_rows(&p->b, x, out, t.count, (int64_t)sizeof(real));
+        if (!p->b.whole) store_rows(&p->b, y, out, t.count, (int64_t)sizeof(real));
     }
 }
 

@@ -12,6 +12,7 @@ typedef int32_t lane; /* as wide as an element, so that both fill vectors of one
 #else
 typedef int64_t lane;
 #endif
+typedef lane lanes __attribute__((vector_size(WIDE * sizeof(lane)), aligned(sizeof(lane)), may_alias));
 
 /* ---- the largest, windows of 2 x 2: rows a and b of x ---- */
 
@@ -59,26 +60,6 @@ static inline int64_t first_place(const plan *g, int d, int64_t window) {
     return before > 0 ? divide_up(before, g->dilation[d]) : 0;
 }
 
-/* The maxima of n windows beside each other, the first of which begins at x, and the codes row * down + column * across
- * of their places. `first`: the codes of their first places that are not padding, less `top`. */
-static ALWAYS_INLINE void largest_in_windows(const plan *g, const sheet *sheet, const real *x, int64_t down,
-                                             int64_t across, lane top, const lane *first, real *restrict y,
-                                             lane *restrict codes, int n) {
-    real best[WIDE];
-    lane at[WIDE];
-    for (int l = 0; l < n; l++) best[l] = -(real)INFINITY, at[l] = top + first[l];
-    for (int64_t r = 0; r < g->kernel[0]; r++)
-        for (int64_t s = 0; s < g->kernel[1]; s++) {
-            const real *from = x + r * g->dilation[0] * sheet->width + sheet->taps[s];
-            lane code = (lane)(r * down + s * across);
-            _Pragma("omp simd") for (int l = 0; l < n; l++) {
-                lane larger = (from[l] > best[l]) | (from[l] != from[l]);
-                best[l] = larger ? from[l] : best[l], at[l] = larger ? code : at[l];
-            }
-        }
-    for (int l = 0; l < n; l++) y[l] = best[l], codes[l] = at[l];
-}
-
 /* A thread's scratch: a sheet, and values, codes and first codes of a row. */
 typedef struct {
     sheet sheet;
@@ -86,26 +67,48 @@ typedef struct {
     lane *codes, *first;
 } scratch;
 
+/* A row of maxima and the codes row * down + column * across of their places, into the scratch. The windows of the row
+ * begin at x; `top` and first[] make the codes of their first places that are not padding. */
+static ALWAYS_INLINE void largest_in_windows(const plan *g, const real *x, int64_t height, int64_t width, int64_t down,
+                                             int64_t across, lane top, const scratch *to) {
+    for (int64_t j = 0; j < g->q; j += WIDE, x += WIDE) {
+        vec best = -(real)INFINITY - (vec){0};
+        lanes at = top + *(const lanes *)(to->first + j);
+        for (int64_t r = 0; r < height; r++)
+            for (int64_t s = 0; s < width; s++) {
+                vec next = *(const vec *)(x + r * g->dilation[0] * to->sheet.width + to->sheet.taps[s]);
+                lanes larger = (next > best) | (next != next), code = (lane)(r * down + s * across) - (lanes){0};
+                best = (vec)(((lanes)next & larger) | ((lanes)best & ~larger));
+                at = (code & larger) | (at & ~larger);
+            }
+        *(vec *)(to->values + j) = best, *(lanes *)(to->codes + j) = at;
+    }
+}
+
 static int64_t scratch_bytes(const plan *g) {
-    return sheet_bytes(g) + g->q * (int64_t)(2 * sizeof(lane) + sizeof(real));
+    return sheet_bytes(g) + in_row(g) * (int64_t)(2 * sizeof(lane) + sizeof(real));
 }
 
 static scratch scratch_of(const plan *g, char *own, int64_t across) {
     scratch s = {.sheet = sheet_of(g, own, -(real)INFINITY)};
-    s.values = (real *)(own + sheet_bytes(g)), s.codes = (lane *)(s.values + g->q), s.first = s.codes + g->q;
-    for (int64_t j = 0; j < g->q; j++) s.first[j] = (lane)(first_place(g, 1, j) * across);
+    s.values = (real *)(own + sheet_bytes(g)), s.codes = (lane *)(s.values + in_row(g)), s.first = s.codes + in_row(g);
+    for (int64_t j = 0; j < in_row(g); j++) s.first[j] = (lane)(first_place(g, 1, j) * across);
     return s;
 }
 
-/* Row p of the maxima of a plane on its sheet, into y, and their codes into s->codes. */
-static void largest_in_row(const plan *g, const real *x, int64_t p, int64_t down, int64_t across, const scratch *s,
-                           real *y) {
+/* Row p of the maxima of a plane on its sheet. Loops of a constant length stay in registers. */
+static void largest_in_row(const plan *g, const real *x, int64_t p, int64_t down, int64_t across, const scratch *s) {
     const real *from = x + p * g->stride[0] * s->sheet.width;
     lane top = (lane)(first_place(g, 0, p) * down);
-#define STEP(j, n) \
-    largest_in_windows(g, &s->sheet, from + (j), down, across, top, s->first + (j), y + (j), s->codes + (j), n)
-    BLOCKS(g->q, STEP);
-#undef STEP
+    if (g->kernel[0] == 3 && g->kernel[1] == 3)
+        largest_in_windows(g, from, 3, 3, down, across, top, s);
+    else
+        largest_in_windows(g, from, g->kernel[0], g->kernel[1], down, across, top, s);
+}
+
+/* places[l] = codes[l] */
+static ALWAYS_INLINE void bytes_of(const lane *codes, uint8_t *restrict places, int n) {
+    for (int l = 0; l < n; l++) places[l] = (uint8_t)codes[l];
 }
 
 /* args y, x, places (a second output); ints: kernel, stride, padding, dilation (two each), ceil_mode */
@@ -136,8 +139,11 @@ static void max_pool2d_run(const tg_node *node, int phase, int64_t lo, int64_t h
                 BLOCKS(g->q, STEP);
 #undef STEP
             } else {
-                largest_in_row(g, x, p, g->kernel[1], 1, &s, y);
-                for (int64_t j = 0; j < g->q; j++) places[j] = (uint8_t)s.codes[j];
+                largest_in_row(g, x, p, g->kernel[1], 1, &s);
+                copy_row(y, s.values, g->q);
+#define STEP(j, n) bytes_of(s.codes + (j), places + (j), n)
+                BLOCKS(g->q, STEP);
+#undef STEP
             }
         }
     }
@@ -162,7 +168,7 @@ static void max_pool2d_indices_run(const tg_node *node, int phase, int64_t lo, i
         int64_t *indices = (int64_t *)node->args[0].data + plane * g->p * g->q;
         for (int64_t p = 0; p < g->p; p++, indices += g->q) {
             int64_t corner = (p * g->stride[0] - g->padding[0]) * g->w - g->padding[1];
-            largest_in_row(g, x, p, g->dilation[0] * g->w, g->dilation[1], &s, s.values);
+            largest_in_row(g, x, p, g->dilation[0] * g->w, g->dilation[1], &s);
             for (int64_t j = 0; j < g->q; j++)
                 indices[j] = TG_MIN(corner + j * g->stride[1] + s.codes[j], g->h * g->w - 1);
         }
@@ -196,55 +202,62 @@ static void adaptive_max_pool2d_indices_run(const tg_node *node, int phase, int6
 
 /* ---- picking at places and putting back there ---- */
 
-/* Where each place lies in the frame, from its window's corner on; `places` of them, the other bytes mean none. */
-static int places_in_frame(const plan *g, int64_t *offset) {
-    int places = (int)TG_MIN(g->kernel[0] * g->kernel[1], PLACES);
-    for (int k = 0; k < places; k++)
-        offset[k] = k / g->kernel[1] * g->dilation[0] * g->frame[1] + k % g->kernel[1] * g->dilation[1];
-    return places;
+/* How far each place lies from its window's corner. A byte that is no place lies outside of every plane. */
+typedef struct {
+    int64_t row[PLACES], column[PLACES];
+} offsets;
+
+static void find_offsets(const plan *g, offsets *o) {
+    for (int64_t k = 0; k < PLACES; k++) {
+        o->row[k] = k < g->kernel[0] * g->kernel[1] ? k / g->kernel[1] * g->dilation[0] : INT64_MIN / 2;
+        o->column[k] = k % g->kernel[1] * g->dilation[1];
+    }
+}
+
+/* Where in the plane the place of a window is whose corner is at (top, left), or -1: in the padding, perhaps. */
+static inline int64_t position_of(const plan *g, const offsets *o, int64_t top, int64_t left, uint8_t place) {
+    int64_t row = top + o->row[place], column = left + o->column[place];
+    int inside = (uint64_t)row < (uint64_t)g->h && (uint64_t)column < (uint64_t)g->w;
+    return inside ? row * g->w + column : -1;
 }
 
 /* args y, x, places; ints as for max_pool2d but ceil_mode */
 static int max_pool2d_pick_prepare(tg_node *node) {
-    plan *g = (plan *)node->plan;
     if (planes_prepare(node, 1, 0)) return 1;
     read_window(node, 0, 1);
-    node->own_bytes = frame_bytes(g);
     return 0;
 }
 
 static void max_pool2d_pick_run(const tg_node *node, int phase, int64_t lo, int64_t hi, char *own) {
-    (void)phase;
+    (void)phase, (void)own;
     const plan g_ = *(const plan *)node->plan, *g = &g_;
-    int64_t offset[PLACES];
-    int count = places_in_frame(g, offset);
-    if (g->framed) memset(own, 0, (size_t)frame_bytes(g));
+    offsets o;
+    find_offsets(g, &o);
     EACH_PLANE(g, lo, hi) {
         const real *x = plane_of(node, 1, plane, g->h * g->w);
-        for (int64_t row = 0; row < g->h && g->framed; row++)
-            memcpy(row_in_frame(g, (real *)own, row), x + row * g->w, (size_t)g->w * sizeof(real));
-        if (g->framed) x = (const real *)own;
         real *y = plane_of(node, 0, plane, g->p * g->q);
         const uint8_t *places = (const uint8_t *)node->args[2].data + plane * g->p * g->q;
         for (int64_t p = 0; p < g->p; p++, y += g->q, places += g->q) {
-            const real *corner = x + p * g->stride[0] * g->frame[1], *b = corner + g->frame[1];
-#define STEP(j, n) pick_of_4(corner + 2 * (j), b + 2 * (j), places + (j), y + (j), n)
-            if (g->whole)
+            if (g->whole) {
+                const real *a = x + 2 * p * g->w, *b = a + g->w;
+#define STEP(j, n) pick_of_4(a + 2 * (j), b + 2 * (j), places + (j), y + (j), n)
                 BLOCKS(g->q, STEP);
-            else
-                for (int64_t q = 0; q < g->q; q++)
-                    y[q] = places[q] < count ? corner[q * g->stride[1] + offset[places[q]]] : 0;
 #undef STEP
+                continue;
+            }
+            int64_t top = p * g->stride[0] - g->padding[0], left = -g->padding[1];
+            for (int64_t q = 0; q < g->q; q++, left += g->stride[1]) {
+                int64_t at = position_of(g, &o, top, left, places[q]);
+                y[q] = at < 0 ? 0 : x[at];
+            }
         }
     }
 }
 
 /* args dx, g, places; ints: h, w, then as for max_pool2d_pick. dx[window's place] += g */
 static int max_pool2d_grad_prepare(tg_node *node) {
-    plan *g = (plan *)node->plan;
     if (planes_prepare(node, 0, 1)) return 1;
     read_window(node, 2, 1);
-    node->own_bytes = frame_bytes(g);
     return 0;
 }
 
@@ -260,26 +273,26 @@ static void put_among_whole(const plan *g, const real *dy, const uint8_t *places
 }
 
 static void max_pool2d_grad_run(const tg_node *node, int phase, int64_t lo, int64_t hi, char *own) {
-    (void)phase;
+    (void)phase, (void)own;
     const plan g_ = *(const plan *)node->plan, *g = &g_;
-    int64_t offset[PLACES];
-    int count = places_in_frame(g, offset);
+    offsets o;
+    find_offsets(g, &o);
     EACH_PLANE(g, lo, hi) {
-        real *dx = plane_of(node, 0, plane, g->h * g->w), *frame = g->framed ? (real *)own : dx;
+        real *dx = plane_of(node, 0, plane, g->h * g->w);
         const real *dy = plane_of(node, 1, plane, g->p * g->q);
         const uint8_t *places = (const uint8_t *)node->args[2].data + plane * g->p * g->q;
         if (g->whole) {
             put_among_whole(g, dy, places, dx);
             continue;
         }
-        memset(frame, 0, (size_t)(g->framed ? g->frame[0] * g->frame[1] : g->h * g->w) * sizeof(real));
+        memset(dx, 0, (size_t)(g->h * g->w) * sizeof(real));
         for (int64_t p = 0; p < g->p; p++, dy += g->q, places += g->q) {
-            real *corner = frame + p * g->stride[0] * g->frame[1];
-            for (int64_t q = 0; q < g->q; q++)
-                if (places[q] < count) corner[q * g->stride[1] + offset[places[q]]] += dy[q];
+            int64_t top = p * g->stride[0] - g->padding[0], left = -g->padding[1];
+            for (int64_t q = 0; q < g->q; q++, left += g->stride[1]) {
+                int64_t at = position_of(g, &o, top, left, places[q]);
+                if (at >= 0) dx[at] += dy[q];
+            }
         }
-        for (int64_t row = 0; row < g->h && g->framed; row++)
-            memcpy(dx + row * g->w, row_in_frame(g, frame, row), (size_t)g->w * sizeof(real));
     }
 }
 

@@ -47,14 +47,14 @@ static int last_prepare(tg_node *node) {
     return rows_prepare(node, node->args[0].ndim - node->ints[0], node->args[0].ndim);
 }
 
-/* What happens to a block of rows: x is the first input and becomes the output, y is the second one. */
-typedef void block_fn(const blocks *b, real *x, real *y, double number);
+/* What happens to a block of rows: x is the first input, y the second one; x and out may be the same. */
+typedef void block_fn(const blocks *b, real *out, real *x, real *y, double number);
 
 /* pad: what stands past the end of a row of x. */
 static void run_blocks(const tg_node *node, int64_t lo, int64_t hi, char *own, block_fn *f, real pad) {
     const plan *p = (const plan *)node->plan;
     const int64_t last = TG_MIN(hi * p->each, p->rows), together = rows_in_block(&p->b);
-    real *block = (real *)own;
+    const int inputs = node->n_args - 1;
     walk others[3], row[3];
     for (int a = 0; a < node->n_args; a++) {
         walk_part(&others[a], &node->args[a], p, 0);
@@ -63,16 +63,16 @@ static void run_blocks(const tg_node *node, int64_t lo, int64_t hi, char *own, b
     for (int64_t r = lo * p->each; r < last; r += together) {
         int count = (int)TG_MIN(last - r, together);
         char *at[LANES];
-        for (int a = node->n_args - 1; a >= 0; a--) {
-            for (int l = 0; l < together; l++)
-                at[l] = node->args[a].data + walk_offset(&others[a], r + (l < count ? l : 0));
-            if (a == 0) break;
-            real *x = block + (a - 1) * block_size(&p->b);
-            load_rows(&p->b, x, (const char *const *)at, row[a].stride[0]);
-            fill_end(&p->b, x, a == 1 ? pad : 0);
+        real *x[3] = {0};
+        for (int a = inputs; a >= 0; a--) {
+            place_rows(&p->b, &others[a], node->args[a].data, r, count, at);
+            x[a] = p->b.whole ? (real *)at[0] : (real *)own + TG_MAX(a - 1, 0) * block_size(&p->b);
+            if (a == 0 || p->b.whole) continue;
+            load_rows(&p->b, x[a], (const char *const *)at, row[a].stride[0]);
+            fill_end(&p->b, x[a], a == 1 ? pad : 0);
         }
-        f(&p->b, block, block + block_size(&p->b), node->floats[0]);
-        store_rows(&p->b, block, at, count, row[0].stride[0]);
+        f(&p->b, x[0], x[1], x[2], node->floats[0]);
+        if (!p->b.whole) store_rows(&p->b, x[0], at, count, row[0].stride[0]);
     }
 }
 
@@ -83,44 +83,42 @@ static void run_blocks(const tg_node *node, int64_t lo, int64_t hi, char *own, b
     }
 
 /* exp(x - max(x)) / sum(exp(x - max(x))) */
-static void softmax_block(const blocks *b, real *restrict x, real *restrict y, double number) {
+static void softmax_block(const blocks *b, real *out, real *x, real *y, double number) {
     (void)y, (void)number;
     real largest[LANES], sum[LANES];
     largest_of(b, x, largest);
-    SET(b, x, vexp(x[k] - largest[l]));
-    SUM(b, sum, x[k]);
+    SUM(b, sum, out[k] = vexp_to_1(x[k] - largest[l]));
     EACH_LANE sum[l] = 1 / sum[l];
-    SET(b, x, x[k] * sum[l]);
+    SET(b, out, out[k] * sum[l]);
 }
 RUN_BLOCKS(softmax, -INFINITY)
 
 /* y * (g - sum(g * y)) inverts y = softmax(x); args dx, g, y. */
-static void softmax_grad_block(const blocks *b, real *restrict g, real *restrict y, double number) {
+static void softmax_grad_block(const blocks *b, real *out, real *g, real *y, double number) {
     (void)number;
     real dot[LANES];
     SUM(b, dot, g[k] * y[k]);
-    SET(b, g, y[k] * (g[k] - dot[l]));
+    SET(b, out, y[k] * (g[k] - dot[l]));
 }
 RUN_BLOCKS(softmax_grad, 0)
 
 /* x - max(x) - log(sum(exp(x - max(x)))) */
-static void log_softmax_block(const blocks *b, real *restrict x, real *restrict y, double number) {
+static void log_softmax_block(const blocks *b, real *out, real *x, real *y, double number) {
     (void)y, (void)number;
     real largest[LANES], sum[LANES];
     largest_of(b, x, largest);
-    SET(b, x, x[k] - largest[l]);
-    SUM(b, sum, vexp(x[k]));
+    SUM(b, sum, vexp_to_1(x[k] - largest[l]));
     EACH_LANE sum[l] = vlog(sum[l]);
-    SET(b, x, x[k] - sum[l]);
+    SET(b, out, x[k] - largest[l] - sum[l]);
 }
 RUN_BLOCKS(log_softmax, -INFINITY)
 
 /* g - exp(y) * sum(g) inverts y = log_softmax(x); args dx, g, y. */
-static void log_softmax_grad_block(const blocks *b, real *restrict g, real *restrict y, double number) {
+static void log_softmax_grad_block(const blocks *b, real *out, real *g, real *y, double number) {
     (void)number;
     real sum[LANES];
     SUM(b, sum, g[k]);
-    SET(b, g, g[k] - vexp(y[k]) * sum[l]);
+    SET(b, out, g[k] - vexp_to_1(y[k]) * sum[l]);
 }
 RUN_BLOCKS(log_softmax_grad, 0)
 
@@ -134,22 +132,22 @@ static void moments(const blocks *b, real *x, double eps, real *mean, real *scal
 }
 
 /* (x - mean) / sqrt(var + eps) */
-static void standardize_block(const blocks *b, real *restrict x, real *restrict y, double number) {
+static void standardize_block(const blocks *b, real *out, real *x, real *y, double number) {
     (void)y;
     real mean[LANES], scale[LANES];
     moments(b, x, number, mean, scale);
-    SET(b, x, (x[k] - mean[l]) * scale[l]);
+    SET(b, out, (x[k] - mean[l]) * scale[l]);
 }
 RUN_BLOCKS(standardize, 0)
 
 /* scale * (g - mean(g) - y * mean(g * y)) inverts y = standardize(x), scale = 1 / sqrt(var + eps); args dx, g, x. */
-static void standardize_grad_block(const blocks *b, real *restrict g, real *restrict x, double number) {
+static void standardize_grad_block(const blocks *b, real *out, real *g, real *x, double number) {
     real mean[LANES], scale[LANES], mean_g[LANES], mean_gy[LANES];
     moments(b, x, number, mean, scale);
     SUM(b, mean_g, g[k]);
     SUM(b, mean_gy, g[k] * ((x[k] - mean[l]) * scale[l]));
     EACH_LANE mean_g[l] /= (real)b->length, mean_gy[l] /= (real)b->length;
-    SET(b, g, scale[l] * (g[k] - mean_g[l] - (x[k] - mean[l]) * scale[l] * mean_gy[l]));
+    SET(b, out, scale[l] * (g[k] - mean_g[l] - (x[k] - mean[l]) * scale[l] * mean_gy[l]));
 }
 RUN_BLOCKS(standardize_grad, 0)
 

@@ -15,8 +15,7 @@ typedef struct {
     int64_t h, w, p, q;
     int64_t kernel[2], stride[2], padding[2], dilation[2];
     int64_t whole;    /* the windows are 2 x 2, side by side, and all inside the plane */
-    int64_t framed;   /* some windows reach over the ends, so a plane is copied into a frame that holds them all */
-    int64_t frame[2]; /* its size, the plane's own where it is not framed */
+    int64_t frame[2]; /* the size of what holds the plane and all windows, some of which reach over its ends */
     int64_t padded;   /* means count the padding */
     int64_t divisor;  /* of sums; 0: how many elements there are */
 } plan;
@@ -41,84 +40,15 @@ static int planes_prepare(tg_node *node, int large, int small) {
 static void read_window(tg_node *node, int first, int dilated) {
     plan *g = (plan *)node->plan;
     const int64_t *ints = node->ints + first, sizes[2] = {g->h, g->w}, windows[2] = {g->p, g->q};
-    g->whole = 1, g->framed = 0;
+    g->whole = 1;
     for (int d = 0; d < 2; d++) {
         g->kernel[d] = ints[d], g->stride[d] = ints[2 + d], g->padding[d] = ints[4 + d];
         g->dilation[d] = dilated ? ints[6 + d] : 1;
         int64_t last = (windows[d] - 1) * g->stride[d] + (g->kernel[d] - 1) * g->dilation[d] + 1;
         g->frame[d] = TG_MAX(last, g->padding[d] + sizes[d]);
-        g->framed = g->framed || g->frame[d] > sizes[d];
         g->whole = g->whole && g->kernel[d] == 2 && g->stride[d] == 2 && g->dilation[d] == 1;
+        g->whole = g->whole && g->frame[d] == sizes[d];
     }
-    g->whole = g->whole && !g->framed;
-}
-
-static inline int64_t frame_bytes(const plan *g) {
-    return g->framed ? g->frame[0] * g->frame[1] * (int64_t)sizeof(real) : 0;
-}
-
-static inline real *row_in_frame(const plan *g, real *frame, int64_t row) {
-    return frame + (g->padding[0] + row) * g->frame[1] + g->padding[1];
-}
-
-/* Where a kernel reads a plane's windows. A sheet is a frame whose columns 0, stride, 2 stride, ... come first, then 1,
- * 1 + stride, ...: so the elements that neighbouring windows have at the same place lie side by side, whatever the
- * stride. Without overlap of the ends and with a stride of 1 it is the plane itself. */
-typedef struct {
-    int64_t width;   /* of its rows */
-    int64_t columns; /* of each of the `stride` parts of a row */
-    int64_t *taps;   /* where in a row column s of the kernel is, for window 0 */
-    real *memory;    /* NULL: the plane itself */
-} sheet;
-
-static int64_t sheet_bytes(const plan *g) {
-    int64_t columns = divide_up(g->frame[1], g->stride[1]), needed = g->framed || g->stride[1] > 1;
-    int64_t reals = needed ? g->frame[0] * columns * g->stride[1] : 0;
-    return g->kernel[1] * (int64_t)sizeof(int64_t) + divide_up(reals * (int64_t)sizeof(real), 8) * 8;
-}
-
-static sheet sheet_of(const plan *g, char *own, real fill) {
-    sheet s = {.taps = (int64_t *)own, .columns = divide_up(g->frame[1], g->stride[1]), .width = g->w};
-    if (g->framed || g->stride[1] > 1) {
-        s.memory = (real *)(s.taps + g->kernel[1]), s.width = s.columns * g->stride[1];
-        for (int64_t i = 0; i < g->frame[0] * s.width; i++) s.memory[i] = fill;
-    }
-    for (int64_t k = 0; k < g->kernel[1]; k++) {
-        int64_t column = k * g->dilation[1];
-        s.taps[k] = column % g->stride[1] * s.columns + column / g->stride[1];
-    }
-    return s;
-}
-
-/* to[i] = from[i * step] */
-static ALWAYS_INLINE void take_every(const real *from, int64_t step, int64_t n, real *restrict to) {
-    for (int64_t i = 0; i < n; i++) to[i] = from[i * step];
-}
-
-static const real *on_sheet(const plan *g, const sheet *s, const real *x) {
-    if (!s->memory) return x;
-    const int64_t step = g->stride[1];
-    for (int64_t row = 0; row < g->h; row++, x += g->w) {
-        real *to = s->memory + (g->padding[0] + row) * s->width;
-        for (int64_t k = 0; k < TG_MIN(step, g->w); k++) {
-            int64_t column = g->padding[1] + k, n = divide_up(g->w - k, step);
-            real *part = to + column % step * s->columns + column / step;
-            if (step == 1)
-                take_every(x + k, 1, n, part);
-            else if (step == 2)
-                take_every(x + k, 2, n, part);
-            else
-                take_every(x + k, step, n, part);
-        }
-    }
-    return s->memory;
-}
-
-#define EACH_PLANE(g, lo, hi) \
-    for (int64_t plane = (lo) * (g)->each; plane < TG_MIN((hi) * (g)->each, (g)->planes); plane++)
-
-static inline real *plane_of(const tg_node *node, int arg, int64_t plane, int64_t size) {
-    return (real *)node->args[arg].data + plane * size;
 }
 
 #if defined(__AVX512F__)
@@ -128,6 +58,7 @@ static inline real *plane_of(const tg_node *node, int arg, int64_t plane, int64_
 #else
 #define WIDE (16 / (int)sizeof(real))
 #endif
+typedef real vec __attribute__((vector_size(WIDE * sizeof(real)), aligned(sizeof(real)), may_alias));
 
 /* Do `step(j, count)` for blocks of a vector, a half or a quarter of one that cover 0 to n - 1; the last one goes over
  * what is done already rather than past the end, and a row of 14 is two blocks of 8. So loops have a constant length
@@ -148,6 +79,84 @@ static inline real *plane_of(const tg_node *node, int arg, int64_t plane, int64_
         else                             \
             BLOCKS_OF(1, n, step)        \
     } while (0)
+
+/* to[i] = from[i]: rows are short, and many. */
+static inline void copy_row(real *to, const real *from, int64_t n) {
+#define STEP(j, count) memcpy(to + (j), from + (j), (count) * sizeof(real))
+    BLOCKS(n, STEP);
+#undef STEP
+}
+
+/* Where a kernel reads a plane's windows. A sheet is a frame whose columns 0, stride, 2 stride, ... come first, then 1,
+ * 1 + stride, ...: so the elements that neighbouring windows have at the same place lie side by side, whatever the
+ * stride. Rows of windows are computed in whole vectors, a little past their ends, and copied from there: a row of 14
+ * is one vector, not two halves. */
+typedef struct {
+    int64_t width;   /* of its rows */
+    int64_t columns; /* of each of the `stride` parts of a row */
+    int64_t *taps;   /* where in a row column s of the kernel is, for window 0 */
+    real *memory;
+} sheet;
+
+/* Windows computed for a row. */
+static inline int64_t in_row(const plan *g) { return divide_up(g->q, WIDE) * WIDE; }
+
+static inline int64_t sheet_size(const plan *g) {
+    return divide_up(g->frame[0] * divide_up(g->frame[1], g->stride[1]) * g->stride[1] + WIDE, WIDE) * WIDE;
+}
+
+static int64_t sheet_bytes(const plan *g) {
+    return g->kernel[1] * (int64_t)sizeof(int64_t) + sheet_size(g) * (int64_t)sizeof(real);
+}
+
+/* Where column `column` of the frame begins a part of a sheet's row. */
+static inline int64_t place_in_row(const plan *g, const sheet *s, int64_t column) {
+    return column % g->stride[1] * s->columns + column / g->stride[1];
+}
+
+static sheet sheet_of(const plan *g, char *own, real fill) {
+    sheet s = {.taps = (int64_t *)own, .columns = divide_up(g->frame[1], g->stride[1])};
+    s.memory = (real *)(s.taps + g->kernel[1]), s.width = s.columns * g->stride[1];
+    for (int64_t i = 0; i < sheet_size(g); i++) s.memory[i] = fill;
+    for (int64_t k = 0; k < g->kernel[1]; k++) {
+        int64_t column = k * g->dilation[1];
+        s.taps[k] = place_in_row(g, &s, column);
+    }
+    return s;
+}
+
+static ALWAYS_INLINE void take_pairs(const real *x, real *restrict first, real *restrict second, int n) {
+    _Pragma("omp simd") for (int l = 0; l < n; l++) first[l] = x[2 * l], second[l] = x[2 * l + 1];
+}
+
+static const real *on_sheet(const plan *g, const sheet *s, const real *x) {
+    const int64_t step = g->stride[1], w = g->w, left = g->padding[1];
+    const int64_t first = place_in_row(g, s, left), second = place_in_row(g, s, left + 1);
+    real *to = s->memory + g->padding[0] * s->width;
+    for (int64_t row = 0; row < g->h; row++, x += w, to += s->width) {
+        if (step == 1) {
+            copy_row(to + left, x, w);
+        } else if (step == 2) {
+#define STEP(j, n) take_pairs(x + 2 * (j), to + first + (j), to + second + (j), n)
+            BLOCKS(w / 2, STEP);
+#undef STEP
+            if (w % 2) to[first + w / 2] = x[w - 1];
+        } else {
+            for (int64_t k = 0; k < TG_MIN(step, w); k++) {
+                real *part = to + place_in_row(g, s, left + k);
+                for (int64_t i = 0; k + i * step < w; i++) part[i] = x[k + i * step];
+            }
+        }
+    }
+    return s->memory;
+}
+
+#define EACH_PLANE(g, lo, hi) \
+    for (int64_t plane = (lo) * (g)->each; plane < TG_MIN((hi) * (g)->each, (g)->planes); plane++)
+
+static inline real *plane_of(const tg_node *node, int arg, int64_t plane, int64_t size) {
+    return (real *)node->args[arg].data + plane * size;
+}
 
 /* Window i of n along a dimension of size `size`, for adaptive pooling. */
 static inline int64_t window_begin(int64_t i, int64_t n, int64_t size) { return i * size / n; }

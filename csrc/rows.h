@@ -19,12 +19,13 @@
 /* How the rows of a node are cut into blocks: rows have `length` elements, a block `steps` vectors. */
 typedef struct {
     int64_t length, steps, across;
+    int64_t whole; /* a block is a row of whole vectors: used where it lies, not copied */
 } blocks;
 
 /* neighbours: whether the elements of every array's rows lie side by side. */
 static inline blocks blocks_of(int64_t length, int neighbours) {
-    blocks b = {length, length, neighbours && length >= LONG};
-    if (b.across) b.steps = divide_up(length, LANES);
+    blocks b = {.length = length, .steps = length, .across = neighbours && length >= LONG};
+    if (b.across) b.steps = divide_up(length, LANES), b.whole = length % LANES == 0;
     return b;
 }
 
@@ -51,7 +52,7 @@ static inline int64_t rows_in_unit(const blocks *b) {
                 }                                                      \
             EACH_LANE total[l] += part_[l];                            \
         }                                                              \
-        if ((b)->across) add_lanes(total);                             \
+        if ((b)->across) HALVES(total, ADDED);                         \
     } while (0)
 
 /* x[k] = value for a whole block. */
@@ -61,24 +62,30 @@ static inline int64_t rows_in_unit(const blocks *b) {
             x[k] = (value);                              \
         }
 
-/* The sum of all lanes, in each of them. */
-static inline void add_lanes(real *total) {
-    for (int half = LANES / 2; half > 0; half /= 2)
-        for (int l = 0; l < half; l++) total[l] += total[l + half];
-    EACH_LANE total[l] = total[0];
-}
+/* lanes[l] = take(a, b) over all lanes, in halves. An array for each half, or a load waits until the stores that it
+ * spans are out of the pipeline: a third of the gradient of log_softmax. */
+#define HALVES(lanes, take)                                                     \
+    do {                                                                        \
+        real by_8[8], by_4[4], by_2[2];                                         \
+        for (int l = 0; l < 8; l++) by_8[l] = take((lanes)[l], (lanes)[l + 8]); \
+        for (int l = 0; l < 4; l++) by_4[l] = take(by_8[l], by_8[l + 4]);       \
+        for (int l = 0; l < 2; l++) by_2[l] = take(by_4[l], by_4[l + 2]);       \
+        const real all_ = take(by_2[0], by_2[1]);                               \
+        EACH_LANE(lanes)[l] = all_;                                             \
+    } while (0)
+_Static_assert(LANES == 16, "HALVES takes 16 lanes");
+
+#define ADDED(a, b) ((a) + (b))
+#define LARGER(a, b) ((b) > (a) ? (b) : (a))
 
 /* largest[l] of each row, a NaN perhaps passed over: it comes back with the exponentials. */
 static inline void largest_of(const blocks *b, const real *x, real *largest) {
     EACH_LANE largest[l] = x[l];
     for (int64_t i = 1; i < b->steps; i++) EACH_LANE {
             real v = x[i * LANES + l];
-            largest[l] = v > largest[l] ? v : largest[l];
+            largest[l] = LARGER(largest[l], v);
         }
-    if (!b->across) return;
-    for (int half = LANES / 2; half > 0; half /= 2)
-        for (int l = 0; l < half; l++) largest[l] = largest[l + half] > largest[l] ? largest[l + half] : largest[l];
-    EACH_LANE largest[l] = largest[0];
+    if (b->across) HALVES(largest, LARGER);
 }
 
 /* The places of a block that no element of the row has. */
@@ -92,6 +99,18 @@ static inline int side_by_side(const char *const *rows) {
     int64_t apart = 0;
     for (int l = 1; l < LANES; l++) apart |= rows[l] - rows[0] - l * (int64_t)sizeof(real);
     return apart == 0;
+}
+
+/* Where rows r, r + 1, ... lie of an array whose walk over rows is `w`; lanes beyond count get the first one. */
+static inline void place_rows(const blocks *b, const walk *w, char *data, int64_t r, int count, char **at) {
+    const int64_t run = w->shape[w->dims - 1], step = w->stride[w->dims - 1];
+    int64_t offset = walk_offset(w, r), left = run - r % run; /* rows until the walk turns */
+    at[0] = data + offset;
+    for (int l = 1; l < rows_in_block(b); l++) {
+        offset += step;
+        if (--left == 0) offset = l < count ? walk_offset(w, r + l) : 0, left = run;
+        at[l] = l < count ? data + offset : at[0];
+    }
 }
 
 /* Bring `count` rows into a block, or out of it. Lanes beyond count hold the first row once more. */

@@ -305,11 +305,12 @@ def test_embedding():
         F.embedding(tg.tensor(index), tg.tensor(draw(4, 3)), padding_idx=4)
 
 
-def test_single_precision_is_close_to_double(backend):
+@pytest.mark.parametrize("width", [128, 130])  # rows of whole vectors are used where they lie
+def test_single_precision_is_close_to_double(backend, width):
     """The float kernels against the double reference."""
     rng = np.random.default_rng(5)
-    x, g = rng.normal(size=(37, 130)) * 4, rng.normal(size=(37, 130))
-    target = rng.integers(0, 130, 37)
+    x, g = rng.normal(size=(37, width)) * 4, rng.normal(size=(37, width))
+    target = rng.integers(0, width, 37)
     for op, attrs, grads in [(norm.softmax_op, {"dim": 1}, norm.softmax_grad), (norm.softmax_op, {"dim": 0}, None),
                              (norm.log_softmax_op, {"dim": 1}, norm.log_softmax_grad),
                              (norm.standardize, {"n": 1, "eps": 1e-5}, None)]:  # fmt: skip

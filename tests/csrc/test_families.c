@@ -22,6 +22,7 @@ static const dims shapes[] = {
     {2, {1, 31}},
     {2, {31, 1}},
     {2, {4, 67}},
+    {2, {3, 80}},
     {2, {67, 4}},
     {3, {2, 3, 5}},
     {3, {4, 1, 17}},
@@ -34,7 +35,7 @@ static const dims shapes[] = {
     {2, {40001, 3}},
     {3, {17, 33, 70}},
 };
-enum { SMALL = 18, N_SHAPES = sizeof shapes / sizeof *shapes };
+enum { SMALL = 19, N_SHAPES = sizeof shapes / sizeof *shapes };
 
 /* What one thread does alone need not be watched by the thread sanitizer, which is slow. */
 #ifdef __SANITIZE_THREAD__
@@ -442,6 +443,7 @@ static const pool_view pools[] = {
     {5, 4, 5, 2, 2, {2, 2}, {2, 2}, {0, 0}, {1, 1}},
     {3, 5, 15, 3, 8, {2, 2}, {2, 2}, {0, 0}, {1, 1}}, /* the last windows reach over the end */
     {2, 9, 10, 5, 5, {3, 3}, {2, 2}, {1, 1}, {1, 1}},
+    {2, 5, 38, 3, 19, {3, 3}, {2, 2}, {1, 1}, {1, 1}},
     {2, 9, 10, 4, 9, {3, 2}, {2, 1}, {1, 0}, {2, 1}},
     {2, 2, 9, 1, 2, {2, 3}, {1, 3}, {1, 1}, {3, 2}}, /* a window with nothing in it */
     {2, 1, 7, 1, 7, {1, 1}, {1, 1}, {0, 0}, {1, 1}},
