@@ -28,17 +28,12 @@ class Chart:
     draw: partial[Any]  # gives matplotlib's figure
 
 
-def of_mode(mode: str | None) -> str:
-    """What stands behind a title."""
-    return f", {mode}" if mode else ""
-
-
 def curves(name: str, title: str, line: Sequence[Ours], report: Report) -> Chart | None:
     """The report's panels against the epoch, a line for each run, the mean of its seeds; None where nothing was run."""
     histories = {ours.run.name: [result.history for result in ours.results] for ours in line if ours.results}
     if not histories:
         return None
-    caption = f"{title}{of_mode(line[0].mode)}: {' and '.join(label for label, _ in report.PANELS)} against the epoch"
+    caption = f"{title}: {' and '.join(label for label, _ in report.PANELS)} against the epoch"
     key = report.PANELS[0][1][0]
     ends = {run: [some[-1][key] for some in seeds if some[-1].get(key)] for run, seeds in histories.items()}
     told = [f"{run} {statistics.fmean(values):.2f}" for run, values in ends.items() if values]
@@ -56,7 +51,7 @@ def bars(name: str, title: str, line: Sequence[Ours], figure: Figure) -> Chart |
     errors = [statistics.stdev(values) if len(values) > 1 else None for _, values in shown]
     theirs = [figure.theirs(ours.run) for ours, _ in shown]
     told = any(value is not None for value in theirs)
-    caption = f"{title}{of_mode(line[0].mode)}: {figure.label}" + (", ours and the report's" if told else "")
+    caption = f"{title}: {figure.label}" + (", ours and the report's" if told else "")
     pairs = [
         f"{label} {value:{figure.form}}" + ("" if other is None else f" (report {other:{figure.form}})")
         for label, value, other in zip(labels, means, theirs, strict=True)

@@ -144,15 +144,16 @@ def part_of(key: str, results: Results) -> Part:
 
 
 def sections_of(key: str, layout: Layout, report: Report, results: Results) -> list[Section]:
-    """The groups of a report's runs, with tables and charts. A mode whose runs are all trained alike in another gets no
-    charts of its own."""
+    """The groups of a report's runs, with tables and charts, which modes share that train all of a group alike."""
     sections = []
     for title, runs in groups_of(layout, report.RUNS):
         anchor = f"{key}-{slug(title)}"
-        modes = [[ours_of(report, run, mode, results) for run in runs] for mode in modes_of(report)]
-        modes = [line for line in modes if not all(ours.same for ours in line)]
-        charts = [curves(f"{anchor}-curves{ending(line[0].mode)}", title, line, report) for line in modes]
-        charts += [bars(f"{anchor}-bars{ending(line[0].mode)}", title, line, report.FIGURES[0]) for line in modes]
+        modes = modes_of(report, runs)
+        several = len(modes) > 1
+        lines = {mode if several else None: [ours_of(report, run, mode, results) for run in runs] for mode in modes}
+        titles = {mode: f"{title}, {mode}" if mode else title for mode in lines}
+        charts = [curves(f"{anchor}-curves{ending(m)}", titles[m], line, report) for m, line in lines.items()]
+        charts += [bars(f"{anchor}-bars{ending(m)}", titles[m], line, report.FIGURES[0]) for m, line in lines.items()]
         tables = tables_of(title, report, runs, results)
         sections.append(Section(anchor, title, tables, [chart for chart in charts if chart is not None]))
     return sections
@@ -171,7 +172,8 @@ def slug(text: str) -> str:
 def shown_closely(layout: Layout, report: Report, results: Results) -> list[Result]:
     """The results whose confusion matrices and pictures a page shows: the first seed of every run, or of the run with
     the best mean test accuracy on each data set."""
-    lines = [ours_of(report, run, mode, results) for run in report.RUNS.values() for mode in modes_of(report)]
+    runs = report.RUNS.values()
+    lines = [ours_of(report, run, mode, results) for run in runs for mode in modes_of(report, runs)]
     found = [ours.results for ours in lines if ours.results and not ours.same]
     if layout.portraits:
         return [some[0] for some in found]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,9 +92,9 @@ Line = tuple[Ours, ...]  # a run's results, mode by mode
 Block = tuple[Columns, Callable[[Line], list[Cell]]]  # columns, and what a run has in them
 
 
-def modes_of(report: Report) -> Sequence[str | None]:
-    """How a report's runs can be carried out; None where there is but one way."""
-    return report.MODES or (None,)
+def modes_of(report: Report, runs: Iterable[Any]) -> Sequence[str | None]:
+    """The modes to tell apart: the first alone where all train each of the runs alike; None where there are none."""
+    return (report.MODES[:1] if all(run.alike for run in runs) else report.MODES) or (None,)
 
 
 def ours_of(report: Report, run: Any, mode: str | None, results: Results) -> Ours:
@@ -146,9 +146,9 @@ def counted(line: Line, count: Callable[[Ours], int]) -> list[Cell]:
 
 def tables_of(title: str, report: Report, runs: Sequence[Any], results: Results) -> list[Table]:
     """What came of the runs, and what it took."""
-    modes = modes_of(report)
+    modes = modes_of(report, runs)
     lines = [tuple(ours_of(report, run, mode, results) for mode in modes) for run in runs]
-    here = tuple(mode or "here" for mode in modes)
+    here = tuple(map(str, modes)) if len(modes) > 1 else ("here",)
 
     def block(label: str, cell: Callable[[Ours], Cell], theirs: Callable[[Any], str] | None = None) -> Block:
         def cells(line: Line) -> list[Cell]:
