@@ -73,8 +73,9 @@ class Difference:
 
 
 def noise(results: Results, report: str, value: Value, mode: str | None = None) -> float | None:
-    """The standard deviation over seeds that is typical of a number of a report's runs ("r2") in a mode: the median,
-    which a run that collapsed in one seed does not move. None where no run has two seeds."""
+    """The standard deviation over seeds that is typical of a number of a report's runs ("r2"; of report 4's "r4f" or
+    "r4k", by data set) in a mode: the median, which a run that collapsed in one seed does not move. None where no run
+    has two seeds."""
     variances = []
     for name in dict.fromkeys(name for name, _ in results.found if name.partition("-")[0] == report):
         values = results.values(name, value, mode)
