@@ -22,7 +22,7 @@ DASHES = (
     ((0, (3, 1.5)), (0, (3, 1.5, 1, 1.5)), (0, (5, 3))),
     ((0, (1, 1.2)), (0, (1, 2.5)), (0, (2, 2))),
 )
-BAND = {"alpha": 0.18, "linewidth": 0}
+BAND: dict[str, Any] = {"alpha": 0.18, "linewidth": 0}
 FEW = 12  # epochs; of so few, each has a dot
 RATIO = 20  # a collapsed run's loss is more times the others' than this; no accuracy over ten classes is
 
