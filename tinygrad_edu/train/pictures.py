@@ -1,6 +1,6 @@
 """Pictures for a report: the first images of the test set, and those that the model is most sure of and gets wrong.
 
-They are kept with the run, so that a page can be made without the data. Read next: ../reports/page, which shows them.
+They are kept with the run, so that a page can be made without the data. Read next: ../page, which shows them.
 """
 
 from __future__ import annotations
