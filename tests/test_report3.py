@@ -276,7 +276,7 @@ def test_a_run_leaves_its_figures(tmp_path, monkeypatch, capsys):
     text = capsys.readouterr()
     found = [json.loads(line) for line in text.out.splitlines()[-2:]]
     assert [f["run"] for f in found] == ["r3-ann", "r3-opt-adagrad"] and text.err == ""
-    assert "this run" in text.out and "the report" in text.out and (tmp_path / "figure-r3.svg").exists()
+    assert "here" in text.out and "88.43" in text.out and (tmp_path / "figure-r3.svg").exists()
     folder = tmp_path / "r3-ann-seed3"
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics.items() > found[0].items()

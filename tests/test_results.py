@@ -22,9 +22,10 @@ def plant(out, name="r3-ann", seed=42, folder=None, mode=None, epochs=None, **ch
     n = settings["epochs"]
     numbers = {"train_loss": 0.1, "validation_loss": 0.3, "test_accuracy": 80.0, "test_loss": 0.5}
     history = [{"epoch": k, "seconds": 2.0 * k, **numbers, "validation_accuracy": 88.0} for k in range(1, n + 1)]
-    mode = {"mode": settings["mode"]} if "mode" in settings else {}
+    own_mode = {"mode": settings["mode"]} if "mode" in settings else {}
     more = {"test_accuracy": 88.0, "last_test_accuracy": 87.0, "best_epoch": n, "train_seconds": 2.0 * n}
-    metrics = {"run": name, **mode, "seed": settings["seed"], "epochs": n, **more}
+    more |= {"validation_accuracy": 88.0, "best_validation_accuracy": 88.0}
+    metrics = {"run": name, **own_mode, "seed": settings["seed"], "epochs": n, **more}
     path = out / (folder or f"{name}-{mode or ''}-seed{seed}")
     path.mkdir(parents=True)
     (path / "config.json").write_text(json.dumps(as_json(settings)))
