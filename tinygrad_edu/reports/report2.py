@@ -16,11 +16,8 @@ from typing import Any
 
 from .. import nn, optim, train
 from ..datasets import ImageDataset
-from ..dtypes import float64, int64
-from ..modes import no_grad
 from ..nn import functional as F
 from ..ops.batch import assemble
-from ..ops.create import zeros
 from ..ops.random import Generator, randperm
 from ..replay import replay
 from ..tensor import Tensor
@@ -83,7 +80,7 @@ class Training(train.Training):
         rows = randperm(len(images), generator=Generator().manual_seed(SPLIT_SEED))
         held_out = len(images) // 10  # 5,000 of 50,000
         validation, self.rows = rows[:held_out], rows[held_out:]
-        sums = {"loss": zeros((), dtype=float64), "hits": zeros((), dtype=int64)}
+        sums = train.Sums()
 
         @replay
         def step(rows: Tensor) -> None:
@@ -92,9 +89,7 @@ class Training(train.Training):
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            with no_grad():
-                sums["loss"].add_(loss.detach() * len(rows))
-                sums["hits"].add_((logits.argmax(1) == y).sum())
+            sums.add(loss, logits, y)
 
         def evaluator(images: Tensor, targets: Tensor, rows: Tensor | None = None) -> train.Evaluator:
             loss_sum = lambda logits, y: F.cross_entropy(logits, y, reduction="sum")
@@ -120,10 +115,8 @@ class Training(train.Training):
         """Train loss and accuracy as the steps of the epoch had them, dropout on and weights moving; validation's with
         the epoch's model."""
         accuracy, loss = self.validate()
-        n = len(self.rows)
         return {
-            "train_loss": self.sums["loss"].item() / n,
-            "train_accuracy": 100 * self.sums["hits"].item() / n,
+            **self.sums.figures(len(self.rows)),
             "validation_loss": loss,
             "validation_accuracy": accuracy,
         }

@@ -12,10 +12,7 @@ from typing import Any
 
 from .. import nn, optim, train
 from ..datasets import ImageDataset
-from ..dtypes import float64, int64
-from ..modes import no_grad
 from ..nn import functional as F
-from ..ops.create import zeros
 from ..ops.random import Generator, randperm
 from ..replay import replay
 from ..tensor import Tensor
@@ -143,7 +140,7 @@ class Training(train.Training):
         rows = randperm(len(images), generator=generator)
         held_out = len(images) // 6  # 10,000 of 60,000
         validation, self.rows = rows[:held_out], rows[held_out:]
-        sums = {"loss": zeros((), dtype=float64), "hits": zeros((), dtype=int64)}
+        sums = train.Sums()
 
         batch_of = assembler(AUGMENTATION if settings["augment"] else ToTensor(), images)
         assert batch_of is not None  # both are a kernel's to run
@@ -155,9 +152,7 @@ class Training(train.Training):
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            with no_grad():
-                sums["loss"].add_(loss.detach() * len(rows))
-                sums["hits"].add_((scores.argmax(1) == y).sum())
+            sums.add(loss, scores, y)
 
         scheduler = None
         if settings["schedule"] == "onecycle":
@@ -182,10 +177,8 @@ class Training(train.Training):
         the epoch's model, its batch norm's statistics gathered without dropout."""
         self.gather_statistics()
         accuracy, loss = self.validate()
-        n = len(self.rows)
         return {
-            "train_loss": self.sums["loss"].item() / n,
-            "train_accuracy": 100 * self.sums["hits"].item() / n,
+            **self.sums.figures(len(self.rows)),
             "validation_loss": loss,
             "validation_accuracy": accuracy,
         }

@@ -13,11 +13,9 @@ from typing import Any
 
 from .. import nn, optim, train
 from ..datasets import ImageDataset
-from ..dtypes import float64, int64
-from ..modes import no_grad
 from ..nn import functional as F
 from ..ops.batch import assemble
-from ..ops.create import arange, zeros
+from ..ops.create import arange
 from ..ops.random import Generator, randperm
 from ..replay import replay
 from ..tensor import Tensor
@@ -128,7 +126,7 @@ class Training(train.Training):
         patience = settings["plateau"]
         epochwise = None if patience is None else optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=patience)
         generator = Generator().manual_seed(settings["seed"])
-        sums = {"loss": zeros((), dtype=float64), "hits": zeros((), dtype=int64)}
+        sums = train.Sums()
 
         @replay
         def step(rows: Tensor) -> None:
@@ -137,9 +135,7 @@ class Training(train.Training):
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            with no_grad():
-                sums["loss"].add_(loss.detach() * len(rows))
-                sums["hits"].add_((scores.argmax(1) == y).sum())
+            sums.add(loss, scores, y)
 
         loss_sum = lambda scores, y: F.cross_entropy(scores, y, reduction="sum")
         test = train.Evaluator(model, test_set.data, test_set.targets, loss_sum, batch=EVALUATED)
@@ -154,10 +150,8 @@ class Training(train.Training):
         """Train loss and accuracy as the steps of the epoch had them, dropout on and weights moving; the test's with
         the epoch's model; and the learning rate that the epoch had."""
         accuracy, loss = self.test()
-        n = len(self.order)
         return {
-            "train_loss": self.sums["loss"].item() / n,
-            "train_accuracy": 100 * self.sums["hits"].item() / n,
+            **self.sums.figures(len(self.order)),
             "test_loss": loss,
             "test_accuracy": accuracy,
             "lr": self.optimizer.param_groups[0]["lr"],

@@ -6,6 +6,7 @@ from .folder import RunFolder
 from .loop import train_epoch
 from .pictures import pick
 from .statistics import BatchNormStatistics
+from .sums import Sums
 from .training import Training
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Checkpoints",
     "Evaluator",
     "RunFolder",
+    "Sums",
     "Training",
     "class_metrics",
     "nll_with_floor",

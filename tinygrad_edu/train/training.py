@@ -18,6 +18,7 @@ from ..replay import Replay
 from ..tensor import Tensor
 from .evaluate import Evaluator
 from .loop import STEPS, train_epoch
+from .sums import Sums
 
 
 class Training:
@@ -29,7 +30,7 @@ class Training:
     test        accuracy and loss on the test set
     scheduler   a learning-rate schedule that goes on after every step
     epochwise   one that goes on after every epoch; ReduceLROnPlateau looks at the record's `plateau`
-    sums        running sums that a step adds to (tensors), set to 0 at the start of each epoch
+    sums        what a step adds its loss and hits to, set to 0 at the start of each epoch
     """
 
     watched: str | None = None  # the number in an epoch's record whose highest value so far makes the model the best
@@ -46,11 +47,11 @@ class Training:
         test: Evaluator,
         scheduler: Any = None,
         epochwise: Any = None,
-        sums: Mapping[str, Tensor] | None = None,
+        sums: Sums | None = None,
     ) -> None:
         self.model, self.optimizer, self.step, self.test = model, optimizer, step, test
         self.scheduler, self.epochwise = scheduler, epochwise
-        self.batch, self.order, self.generator, self.sums = batch, order, generator, dict(sums or {})
+        self.batch, self.order, self.generator, self.sums = batch, order, generator, sums or Sums()
         self.position = 0  # how many images of the present epoch are done; 0 between epochs
         self.history: list[dict[str, Any]] = []  # a record for each epoch
         self.best: dict[str, Any] | None = None  # the epoch, value and weights of the best model
@@ -79,8 +80,7 @@ class Training:
         """
         if self.position == 0:
             self.begin_epoch()
-            for total in self.sums.values():
-                total.zero_()
+            self.sums.zero()
 
         def done(rows: int) -> None:
             self.position += rows
@@ -130,7 +130,7 @@ class Training:
             "random": {"default": default_generator.state, "order": self.generator.state},
             "order": self.order if self.position else None,  # between epochs it is about to be drawn
             "position": self.position,
-            "sums": self.sums,
+            "sums": self.sums.tensors,
             "history": self.history,
             "best": self.best,
         }
@@ -146,6 +146,6 @@ class Training:
         self.generator.set_state(state["random"]["order"])
         if state["order"] is not None:
             self.order = state["order"]
-        for name, total in self.sums.items():
+        for name, total in self.sums.tensors.items():
             total.copy_(state["sums"][name])
         self.position, self.history, self.best = state["position"], state["history"], state["best"]
