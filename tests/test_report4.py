@@ -64,7 +64,7 @@ def by_hand(model, images, patch):
     side, scores = images.shape[1] // patch, []
     for image in images:
         cut = [image[r * patch :, c * patch :][:patch, :patch].ravel() for r in range(side) for c in range(side)]
-        x = linear(np.stack(cut), model.stem[0])  # (patches, d)
+        x = linear(np.stack(cut), model.stem)  # (patches, d)
         for patches, features in zip(model.patches, model.features, strict=True):
             x = mlp(x.T, patches).T
             x = mlp(x, features)
@@ -75,7 +75,7 @@ def by_hand(model, images, patch):
 @pytest.mark.parametrize("patch", [2, 3, 6])
 def test_the_mixer_cuts_and_mixes(patch):
     tg.manual_seed(0)
-    model = Mixer((6, 6), 10, patch, d=5, hidden=(7, 8), blocks=2, norm=False, dropout=0.5, he=False).eval()
+    model = Mixer((6, 6), 10, patch, d=5, hidden=(7, 8), blocks=2, norm=False, dropout=(0.5, 0.5), he=False).eval()
     images = np.random.default_rng(0).random((4, 6, 6)).astype(np.float32)
     with tg.no_grad():
         np.testing.assert_allclose(
@@ -87,11 +87,11 @@ def test_the_two_networks():
     fashion, kmnist = (Mixer((28, 28), 10, 4, **NETWORKS[data]) for data in ("FashionMNIST", "KMNIST"))
     shapes = [tuple(p.shape) for p in kmnist.parameters() if p.ndim == 2]
     assert shapes == [(16, 16), *[(512, 49), (49, 512)] * 2, *[(512, 16), (16, 512)] * 2, (10, 16)]
-    assert [type(m) for m in kmnist.stem] == [nn.Linear, nn.BatchNorm1d] and [type(m) for m in fashion.stem] == [
-        nn.Linear
-    ]
+    assert isinstance(kmnist.norm, nn.BatchNorm1d) and kmnist.norm.num_features == 49
+    assert isinstance(fashion.norm, nn.Identity)
     drops = [[m.p for m in net.modules() if isinstance(m, nn.Dropout)] for net in (fashion, kmnist)]
-    assert drops == [[0.0] * 4, [NETWORKS["KMNIST"]["dropout"]] * 4] and drops[1][0] > 0
+    stem, inner = NETWORKS["KMNIST"]["dropout"]
+    assert drops == [[0.0] * 5, [stem, *[inner] * 4]] and 0 < stem < inner
     weight = fashion.patches[0][0].weight  # He's: normal, of variance 2 / inputs
     assert abs(float(weight.var().item()) * 49 / 2 - 1) < 0.1 and not fashion.head.bias.any().item()
     assert kmnist.patches[0][0].weight.abs().max().item() <= 1 / 7 and kmnist.head.bias.any().item()

@@ -41,7 +41,7 @@ SMALLER = (("r4k-64", "r4k-128"), ("r4k-batch-64", FINAL), (FINAL, "r4k-256"))  
 SAME_EPOCHS = 20  # r4k-128 and r4k-256 had 30
 NO_PLATEAU = (
     "That was no plateau: the scheduler waits for its number to fall, and an accuracy, which it seems to have been "
-    "told, does not. Told the loss, which falls in nearly every epoch, it would not have acted in so few at all."
+    "told, does not. Told the train loss, it did not act here in 20 epochs at 0.001."
 )
 
 
