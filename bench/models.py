@@ -72,19 +72,27 @@ def lenet(nn: Any) -> Any:
     )
 
 
-def mixer(nn: Any, d: int, hidden: tuple[int, int], dropout: float = 0.0, norm: bool = False, patch: int = 4) -> Any:
+def mixer(
+    nn: Any,
+    d: int,
+    hidden: tuple[int, int],
+    dropout: tuple[float, float] = (0.0, 0.0),
+    norm: bool = False,
+    patch: int = 4,
+) -> Any:
     """Report 4's patch mixer: a linear stem, blocks that mix patches, then features, the mean over patches, a linear
-    layer. Hidden sizes: of the mixing of patches, and of features."""
+    layer. Hidden sizes: of the mixing of patches, and of features. Dropout: after the stem, and inside the blocks."""
     side = 28 // patch
 
     def pair(n: int, inner: int) -> Any:
-        return nn.Sequential(nn.Linear(n, inner), nn.ReLU(), nn.Dropout(dropout), nn.Linear(inner, n))
+        return nn.Sequential(nn.Linear(n, inner), nn.ReLU(), nn.Dropout(dropout[1]), nn.Linear(inner, n))
 
     class Mixer(nn.Module):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:
             super().__init__()
             self.stem = nn.Linear(patch * patch, d)
-            self.norm = nn.BatchNorm1d(d) if norm else nn.Identity()
+            self.norm = nn.BatchNorm1d(side * side) if norm else nn.Identity()
+            self.dropout = nn.Dropout(dropout[0])
             self.patches = nn.ModuleList([pair(side * side, hidden[0]) for _ in range(2)])
             self.features = nn.ModuleList([pair(d, hidden[1]) for _ in range(2)])
             self.head = nn.Linear(d, 10)
@@ -92,7 +100,7 @@ def mixer(nn: Any, d: int, hidden: tuple[int, int], dropout: float = 0.0, norm: 
         def forward(self, x: Any) -> Any:
             n = x.shape[0]
             x = x.reshape(n, side, patch, side, patch).permute(0, 1, 3, 2, 4).reshape(n * side * side, patch * patch)
-            x = self.norm(self.stem(x)).reshape(n, side * side, d)
+            x = self.dropout(self.norm(self.stem(x).reshape(n, side * side, d)))
             for patches, features in zip(self.patches, self.features, strict=True):
                 x = features(patches(x.transpose(1, 2)).transpose(1, 2))
             return self.head(x.mean(1))
@@ -110,7 +118,12 @@ MODELS = {
     "r3-cnn": Model(cnn, PICTURE, 64, 3.0, optimizer="Adam", lr=0.001, loss="NLLLoss"),
     "lenet": Model(lenet, PICTURE, 128, 1.6),
     "r4k-final": Model(
-        partial(mixer, d=16, hidden=(512, 512), dropout=0.2, norm=True), PICTURE, 128, 3.0, optimizer="Adam", lr=0.001
+        partial(mixer, d=16, hidden=(512, 512), dropout=(0.1, 0.2), norm=True),
+        PICTURE,
+        128,
+        3.0,
+        optimizer="Adam",
+        lr=0.001,
     ),
     "r4f": Model(partial(mixer, d=128, hidden=(128, 256)), PICTURE, 256, 1.8, optimizer="Adam", lr=0.001),
 }
