@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 import errno
+import io
 import os
 import signal
+import sys
 
 import pytest
 import sweep_data
@@ -113,6 +116,21 @@ def test_ctrl_c_is_a_line_and_130(quick, monkeypatch, capsys, arguments):
     assert cli.main(arguments) == 130
     out, err = capsys.readouterr()
     assert out == "" and err.startswith("tinygrad-edu: interrupted") and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("stream", [None, "ascii", "full"])
+def test_output_that_does_not_take_everything(quick, monkeypatch, capsys, stream):
+    taken = io.BytesIO()
+    file = None if stream is None else open("/dev/full", "w") if stream == "full" else io.TextIOWrapper(taken, stream)  # noqa: SIM115
+    monkeypatch.setattr(sys, "stdout", file)
+    if stream is None:
+        monkeypatch.setattr(sys, "stderr", None)
+    assert cli.main([*SEVERAL, "--seeds", "2"]) == (stream == "full")
+    assert len(list((quick / "runs").glob("*/metrics.json"))) == 4
+    assert (b" \\xb1 " in taken.getvalue()) == (stream == "ascii")
+    assert ("No space left" in capsys.readouterr().err) == (stream == "full")
+    with contextlib.suppress(OSError):
+        sys.stdout.close()
 
 
 class Full:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import re
 import shutil
 import statistics
@@ -263,6 +264,15 @@ def test_no_runs_at_all(tmp_path, capsys):
     assert set(REPORTS["r1"].RUNS) <= set(ids(page)) and page.all("svg") == []
     assert all("not run" in cells(page, name).values() for name in REPORTS["r1"].RUNS)
     assert all(page.of(f"r1-claim-{k}")[2:].startswith(NOT_RUN) for k in range(1, len(CLAIMS["r1"]) + 1))
+
+
+def test_a_folder_whose_name_is_no_text(tmp_path, capsys):
+    folder = tmp_path / os.fsdecode(b"\xff")
+    folder.mkdir()
+    (folder / "config.json").write_text("damaged")
+    assert cli.main(["report", "r1", "--out", str(tmp_path)]) == 1
+    assert "there is no finished run of r1" in capsys.readouterr().err
+    assert "/?: damaged" in (tmp_path / "report/r1.md").read_text()
 
 
 def test_an_unknown_report(capsys):

@@ -199,6 +199,17 @@ def test_what_is_missing_is_named(quick, monkeypatch, capsys, module, extra, opt
     assert f"pip install 'tinygrad_edu[{extra}]'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("wish", "count"), [(10**9, 3), (2, 2)])
+def test_no_more_processes_than_runs(quick, monkeypatch, wish, count):
+    def pool(backend, workers, scheduler):
+        raise OSError(f"asked for {workers}")
+
+    monkeypatch.setattr(sweep, "pool", pool)
+    jobs = sweep.jobs_of(sweep.select(["r1-arch-1"]), Options(), 3)
+    with pytest.raises(OSError, match=f"asked for {count}$"):
+        list(sweep.carry_out_all(jobs, runner.load, wish))
+
+
 def test_a_scheduler_that_does_not_answer(quick, capsys):
     distributed = pytest.importorskip("distributed")
     import dask

@@ -7,6 +7,7 @@ failed, with a paragraph that says why, 130 after Ctrl-C. Read next: run.py, ../
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -28,12 +29,25 @@ def arguments() -> argparse.ArgumentParser:
     return parser
 
 
+def prepare_output() -> None:
+    """Nothing that is printed fails for its letters (the system's may not have all of ours) or for a closed stream."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 (as long as the process)
+        elif isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
+    prepare_output()
     parser = arguments()
     args = parser.parse_args(argv)
     try:
-        return int(args.command(args, args.usage))
+        status = int(args.command(args, args.usage))
+        sys.stdout.flush()  # what can't be written is an error while there is someone to say so
+        return status
     except BrokenPipeError:  # who read the output, such as `head`, has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

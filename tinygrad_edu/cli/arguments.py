@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import math
+import sys
 from typing import Any
 
+LARGEST = {int: 10**9, float: sys.float_info.max}  # above are slips, and what can't be counted, timed or computed
 RUNS_MEANT = "a run such as r1-arch-8, the beginning of ids such as r1 or r2-batch, or a pattern such as 'r1-*-8'"
 
 
 def positive(kind: type[int] | type[float]) -> Any:
-    """An argument's type: a finite number above 0."""
+    """An argument's type: a number above 0, finite and at most LARGEST."""
 
     def parse(text: str) -> Any:
         try:
             value = kind(text)
         except ValueError:
             value = kind(0)
-        if not (value > 0 and math.isfinite(value)):
-            raise argparse.ArgumentTypeError(
-                f"expected a positive {'whole ' if kind is int else ''}number, got {text!r}"
-            )
+        if not 0 < value <= LARGEST[kind]:
+            whole = f"whole number, {LARGEST[int]:,} at most" if kind is int else "number"
+            raise argparse.ArgumentTypeError(f"expected a positive {whole}, got {text!r}")
         return value
 
     return parse

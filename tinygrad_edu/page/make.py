@@ -38,5 +38,5 @@ def make(name: str, out: Path, to: Path) -> Made:
     texts |= {f"{FIGURES}/{chart}.svg": viz.on_paper(svg) for chart, svg in drawings.items()}
     (to / FIGURES).mkdir(parents=True, exist_ok=True)
     for file, text in texts.items():
-        replace_file(to / file, text.encode())
+        replace_file(to / file, text.encode(errors="replace"))  # folders may have names that are no text
     return Made([to / file for file in texts if not file.startswith(FIGURES)], sum(p.trainings for p in page.parts))

@@ -31,6 +31,7 @@ from .report import Options, Result, Run
 from .runner import carry_out, check, folder_name, to_stderr
 
 BACKENDS = ("loky", "dask")
+MOST_SEEDS = 10_000  # of a run: each is a folder
 BOTH = "both"  # a mode: each of the report's in turn, or the only way there is
 ONE = threading.Lock()  # a process has one random state; a dask worker may have several threads
 Load = Callable[[str, str | None], tuple[ImageDataset, ImageDataset]]
@@ -88,6 +89,8 @@ def jobs_of(runs: Sequence[Run], options: Options, seeds: int = 1) -> list[Job]:
     only the first where the run is alike in all.
 
     Raises ValueError for options that a run does not take, and seeds that there are not."""
+    if seeds > MOST_SEEDS:
+        raise ValueError(f"expected {MOST_SEEDS:,} seeds at most, got {seeds:,}")
     if options.seed + seeds > 2**32:
         raise ValueError(f"there are no {seeds} seeds from {options.seed} on: the last is 2^32 - 1")
     jobs = []
@@ -201,6 +204,7 @@ def carry_out_all(
     stop_file = out / f".stop-{uuid.uuid4().hex}"
     call = functools.partial(remote_work, stop_file=stop_file, load=load, home=os.getpid(), local=backend == "loky")
     waiting, suspects = sorted(jobs, key=length, reverse=True), list[Job]()
+    workers = workers and min(workers, max(2, len(jobs)))  # joblib starts as many as it is told
     with pool(backend, workers, scheduler) as (count, shut), watched(jobs) as over, first_interrupt(stop_file.touch):
         try:
             while waiting or suspects:
