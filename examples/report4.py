@@ -23,7 +23,7 @@ PATCH = int(sys.argv[sys.argv.index("--patch") + 1]) if "--patch" in sys.argv el
 BATCH, EPOCHS = (256, 30) if FASHION else (128, 20)
 D = 64 if FASHION else 16  # features of a patch
 HIDDEN = 128 if FASHION else 512  # of every MLP
-BLOCKS = 2
+BLOCKS = 4 if FASHION else 2
 STEM_DROPOUT, DROPOUT = (0.0, 0.0) if FASHION else (0.1, 0.2)
 tg.manual_seed(42)
 

@@ -91,7 +91,7 @@ def test_the_two_networks():
     assert isinstance(fashion.norm, nn.Identity)
     drops = [[m.p for m in net.modules() if isinstance(m, nn.Dropout)] for net in (fashion, kmnist)]
     stem, inner = NETWORKS["KMNIST"]["dropout"]
-    assert drops == [[0.0] * 5, [stem, *[inner] * 4]] and 0 < stem < inner
+    assert drops == [[0.0] * 9, [stem, *[inner] * 4]] and 0 < stem < inner
     weight = fashion.patches[0][0].weight  # He's: normal, of variance 2 / inputs
     assert abs(float(weight.var().item()) * 49 / 2 - 1) < 0.1 and not fashion.head.bias.any().item()
     assert kmnist.patches[0][0].weight.abs().max().item() <= 1 / 7 and kmnist.head.bias.any().item()
