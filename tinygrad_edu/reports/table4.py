@@ -57,8 +57,8 @@ def _kmnist(
 RUNS = {
     run.name: run
     for run in (
-        # The report says "about 83" of SGD and tells no rate.
-        _fashion("r4f-sgd", "sgd", 0.01, None, 83),
+        # The report says "about 83" of SGD and tells no rate; this is the best that it tried for Adam.
+        _fashion("r4f-sgd", "sgd", 0.001, None, 83),
         _fashion("r4f-adam-0.01", "adam", 0.01, 85.08, 83.72, 0.001),
         _fashion("r4f-adam-0.001", "adam", 0.001, 94.13, 87.93, 0.001),
         # "Adam beats SGD by two to four points": SGD at a rate that suits it.
