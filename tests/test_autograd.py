@@ -242,8 +242,11 @@ def test_grad_of_wrong_shape_is_refused():
         x.grad = tg.ones(2, dtype=tg.float32)
     with pytest.raises(TypeError, match="must be a Tensor or None"):
         x.grad = 3.0
+    with pytest.raises(RuntimeError, match="its own grad"):
+        x.grad = x
     x.grad = tg.ones(2, dtype=tg.float64)
-    x.grad = None
+    del x.grad
+    assert x.grad is None
 
 
 # grad()
@@ -297,8 +300,11 @@ def test_backward_of_several_tensors_and_inputs():
     h = x * y
     (h * h).sum().backward(inputs=h)  # not a leaf: its gradient is kept, as asked
     close(h.grad, [6, 16])
-    with pytest.raises(RuntimeError, match="inputs is empty"):
-        (x * y).sum().backward(inputs=[])
+    for call in ((x * y).sum().backward, lambda inputs: autograd.grad((x * y).sum(), inputs)):
+        with pytest.raises(RuntimeError, match="inputs is empty"):
+            call(inputs=[])
+        with pytest.raises(RuntimeError, match=r"input 1 of shape .*2.* does not require grad"):
+            call(inputs=[x, tg.ones(2)])
 
 
 def test_unneeded_rules_do_not_run(throwaway):
@@ -373,9 +379,9 @@ def test_hooks_of_leaves_see_the_whole_gradient_once():
 
 def test_hooks_that_return_nonsense():
     x = leaf(3.0)
-    x.register_hook(lambda g: 5.0)
-    with pytest.raises(RuntimeError, match="hook must return"):
-        (x * x).backward()
+    for nonsense, error in ((5.0, TypeError), (tg.ones(2), RuntimeError), (tg.tensor(1.0), RuntimeError)):
+        with x.register_hook(lambda g, nonsense=nonsense: nonsense), pytest.raises(error, match="hook must return"):
+            (x * x).backward()
     with pytest.raises(RuntimeError, match="does not require grad"):
         tg.ones(2).register_hook(lambda g: g)
 
@@ -394,6 +400,42 @@ def test_retain_grad():
     assert h.grad.item() == 10  # what the hooks made of it
     with pytest.raises(RuntimeError, match="does not require grad"):
         tg.ones(2).retain_grad()
+
+
+def test_hooks_after_accumulation():
+    x = leaf(3.0)
+    seen = []
+    first = x.register_post_accumulate_grad_hook(lambda t: seen.append((t is x, t.grad.item())))
+    x.register_post_accumulate_grad_hook(lambda t: t.grad.mul_(2))
+    x.register_hook(lambda g: g + 1)  # on its way: before all that run afterwards, though registered last
+    (x * x).backward()
+    first.remove()
+    (x * x).backward()
+    assert seen == [(True, 7)] and x.grad.item() == (7 * 2 + 7) * 2
+    assert autograd.grad(x * x, x)[0].item() == 7
+    with pytest.raises(RuntimeError, match="only for leaves"):
+        (x * 2).register_post_accumulate_grad_hook(print)
+    with pytest.raises(RuntimeError, match="does not require grad"):
+        tg.ones(2).register_post_accumulate_grad_hook(print)
+
+
+def test_retained_gradients_follow_changes_in_place():
+    x = leaf(3.0)
+    h = x * 2
+    assert not x.retains_grad and not h.retains_grad
+    h.retain_grad()
+    assert h.retains_grad
+    h.mul_(5)
+    h.backward()
+    assert h.retains_grad and h.grad.item() == 1 and x.grad.item() == 10
+
+
+def test_a_gradient_with_a_graph_is_added_to_in_place():
+    x = leaf(2.0)
+    (x**3).backward(create_graph=True)
+    first = x.grad
+    (x**3).backward()
+    assert x.grad is first and first.requires_grad and first.item() == 24
 
 
 def test_an_exception_in_a_hook_leaves_the_modes_alone():

@@ -120,6 +120,8 @@ def add_to_viewed():
         (lambda: tg.zeros(2, requires_grad=True).add_(1), "a leaf tensor that requires grad"),
         (lambda: tg.zeros(2, requires_grad=True).zero_(), "a leaf tensor that requires grad"),
         (lambda: add_to_viewed(), "shares its memory with views"),
+        (lambda: tg.ones(1, 3).expand(2, 3).add_(1), "expanded tensor of shape"),
+        (lambda: (tg.ones(3, requires_grad=True) * 2)[:2].detach_(), "a view can't be detached"),
     ],
 )
 def test_refusals(change, message):
@@ -161,6 +163,22 @@ def test_a_tensor_times_itself():
     y.mul_(y)
     y.sum().backward()
     np.testing.assert_array_equal(x.grad.numpy(), [4, 6])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda y: y.zero_(),
+        lambda y: y.fill_(2.0),
+        lambda y: y.copy_(tg.ones(3)),
+        lambda y: y.fill_(tg.tensor(3.0, requires_grad=True)),
+        lambda y: tg.bernoulli(y),
+    ],
+)
+def test_what_replaces_all_values_sends_zeros_back(change):
+    x = tg.full((3,), 0.5, requires_grad=True)
+    change(x * 1).sum().backward()
+    np.testing.assert_array_equal(x.grad.numpy(), [0, 0, 0])
 
 
 def test_no_grad_allows_leaves():

@@ -52,6 +52,34 @@ def test_no_grad_forms():
     assert tg.is_grad_enabled()
 
 
+def test_no_grad_holds_in_a_generators_own_lines_only():
+    x = leaf(2.0)
+    modes = []
+
+    @tg.no_grad()
+    def generator():
+        try:
+            got = yield x * 2
+            yield got * x
+        except KeyError:
+            modes.append(tg.is_grad_enabled())
+            yield x * 3
+        finally:
+            modes.append(tg.is_grad_enabled())
+        return "end"
+
+    g = generator()
+    assert not next(g).requires_grad and tg.is_grad_enabled()
+    assert not g.send(x * 5).requires_grad and tg.is_grad_enabled()
+    assert not g.throw(KeyError()).requires_grad and tg.is_grad_enabled()
+    with pytest.raises(StopIteration, match="end"):
+        next(g)
+    g = generator()
+    next(g)
+    g.close()
+    assert modes == [False, False, False]
+
+
 def test_set_grad_enabled():
     tg.set_grad_enabled(False)
     assert not tg.is_grad_enabled()

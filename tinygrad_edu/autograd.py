@@ -12,7 +12,8 @@ import importlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from .modes import modes, set_grad_enabled
+from .hooks import After
+from .modes import enable_grad, modes, no_grad, set_grad_enabled  # noqa: F401  (autograd.no_grad, as in PyTorch)
 from .op import Node
 from .tensor import Tensor
 
@@ -90,7 +91,9 @@ def _through_hooks(vertex: Vertex, g: Tensor) -> Tensor:
     for hook in list(vertex.hooks or ()):
         changed = hook(g)
         if changed is not None:
-            if not isinstance(changed, Tensor) or changed.shape != g.shape or changed.dtype is not g.dtype:
+            if not isinstance(changed, Tensor):
+                raise TypeError(f"a hook must return a gradient or None, got {type(changed).__name__}")
+            if changed.shape != g.shape or changed.dtype is not g.dtype:
                 raise RuntimeError(f"a hook must return a gradient of shape {g.shape} and dtype {g.dtype}, or None")
             g = changed
     return g
@@ -128,6 +131,14 @@ def _as_list(x: Any) -> list[Any]:
     return [x] if isinstance(x, Tensor) or x is None else list(x)
 
 
+def _check_inputs(name: str, inputs: Sequence[Tensor]) -> None:
+    if not inputs:
+        raise RuntimeError(f"{name}: inputs is empty")
+    for k, x in enumerate(inputs):
+        if not x.requires_grad:
+            raise RuntimeError(f"{name}: input {k} of shape {x.shape} does not require grad")
+
+
 def backward(
     tensors: Tensor | Sequence[Tensor],
     grad_tensors: Tensor | Sequence[Tensor | None] | None = None,
@@ -145,8 +156,8 @@ def backward(
     seeds = _seeds(outputs, None if grad_tensors is None else _as_list(grad_tensors), create_graph)
     retain = create_graph if retain_graph is None else retain_graph
     wanted = None if inputs is None else {x.node or x: x for x in _as_list(inputs)}
-    if wanted is not None and not wanted:
-        raise RuntimeError("backward: inputs is empty")
+    if wanted is not None:
+        _check_inputs("backward", list(wanted.values()))
     found = walk(outputs, seeds, wanted, retain, create_graph)
     lent = {id(seed.storage) for seed in seeds}  # memory that somebody else holds too
     for vertex, g in found.items():
@@ -154,7 +165,7 @@ def backward(
         assert isinstance(leaf, Tensor)
         with set_grad_enabled(create_graph):
             if leaf.grad is not None:
-                if create_graph or leaf.grad.requires_grad:
+                if create_graph:
                     leaf.grad = leaf.grad + g
                 else:
                     leaf.grad.add_(g)
@@ -162,6 +173,9 @@ def backward(
                 own = g.layout.contiguous and id(g.storage) not in lent and g.layout.nbytes == g.storage.nbytes
                 leaf.grad = g if own else g.clone()
                 lent.add(id(g.storage))
+        for hook in list(leaf.hooks or ()):
+            if isinstance(hook, After):
+                hook.hook(leaf)
 
 
 def grad(
@@ -181,9 +195,7 @@ def grad(
     ys, xs = _as_list(outputs), _as_list(inputs)
     if materialize_grads and allow_unused is False:
         raise ValueError("grad: materialize_grads=True needs allow_unused to be True or None")
-    for k, x in enumerate(xs):
-        if not x.requires_grad:
-            raise RuntimeError(f"grad: input {k} of shape {x.shape} does not require grad")
+    _check_inputs("grad", xs)
     seeds = _seeds(ys, None if grad_outputs is None else _as_list(grad_outputs), create_graph)
     retain = create_graph if retain_graph is None else retain_graph
     found = walk(ys, seeds, [x.node or x for x in xs], retain, create_graph)
@@ -204,7 +216,7 @@ def __getattr__(name: str) -> Any:
     """What builds on this module and would make importing it slower: loaded when asked for."""
     for module in ("gradcheck", "anomaly"):
         found = importlib.import_module(f".{module}", __package__)
-        if hasattr(found, name):
+        if getattr(getattr(found, name, None), "__module__", None) == found.__name__:  # not what it imports itself
             return getattr(found, name)
     if name == "functional":
         return importlib.import_module(".derivatives", __package__)

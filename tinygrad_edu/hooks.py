@@ -1,7 +1,7 @@
 """Hooks: functions of a user that see a gradient on its way, and may replace it; and retain_grad, which is one.
 
-They live at the node that made a tensor, or at the tensor where that is a leaf. Read next: tensor.py; autograd.py,
-which calls them; nn/hooks.py for those of modules.
+They live at the node that made a tensor, or at the tensor where that is a leaf; those that run after a leaf's .grad was
+added to stand in the same list. Read next: tensor.py; autograd.py, which calls them; nn/hooks.py for those of modules.
 """
 
 from __future__ import annotations
@@ -49,6 +49,15 @@ class _Keeper:
             tensor._grad = g.clone() if tensor._grad is None else tensor._grad + g
 
 
+class After:
+    """A hook that runs when a leaf's .grad has been added to, and lets the gradient pass on its way there."""
+
+    def __init__(self, hook: Callable[[Tensor], None]) -> None:
+        self.hook = hook
+
+    def __call__(self, g: Tensor) -> None: ...
+
+
 def _ends_in_keeper(hooks: list[Hook]) -> bool:
     return bool(hooks) and isinstance(hooks[-1], _Keeper)
 
@@ -70,6 +79,21 @@ class Hooked:
         hooks = self._hooks()
         hooks.insert(len(hooks) - _ends_in_keeper(hooks), hook)
         return RemovableHandle(hooks, hook)
+
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> RemovableHandle:
+        """Call hook(tensor) whenever backward() has added to the .grad of this leaf; not from autograd.grad()."""
+        if not self.needs_grad:
+            raise RuntimeError("register_post_accumulate_grad_hook: this tensor does not require grad")
+        if self.node is not None:
+            raise RuntimeError("register_post_accumulate_grad_hook: only for leaves; this tensor was computed")
+        after = After(hook)
+        self._hooks().append(after)
+        return RemovableHandle(self._hooks(), after)
+
+    @property
+    def retains_grad(self) -> bool:
+        """Whether retain_grad() was called, and this is no leaf."""
+        return self.node is not None and _ends_in_keeper(self._hooks())
 
     def retain_grad(self: Tensor) -> None:  # type: ignore[misc]
         """Keep .grad though this is no leaf."""

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import inspect
 import threading
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Generator, Hashable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 if TYPE_CHECKING:
@@ -105,10 +106,39 @@ class set_grad_enabled:
 
 
 def _decorated(function: F, context: Callable[[], Any]) -> F:
+    if inspect.isgeneratorfunction(function):
+        return _decorated_generator(function, context)
+
     @functools.wraps(function)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         with context():
             return function(*args, **kwargs)
+
+    return wrapped  # type: ignore[return-value]
+
+
+def _decorated_generator(function: F, context: Callable[[], Any]) -> F:
+    """The mode holds while the generator's own lines run, not while its caller's do."""
+
+    @functools.wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        generator = function(*args, **kwargs)
+        resume, value = generator.send, None
+        try:
+            while True:
+                with context():
+                    given = resume(value)
+                try:
+                    resume, value = generator.send, (yield given)
+                except GeneratorExit:
+                    raise
+                except BaseException as error:  # what the caller throws into it
+                    resume, value = generator.throw, error
+        except StopIteration as end:
+            return end.value
+        finally:
+            with context():
+                generator.close()
 
     return wrapped  # type: ignore[return-value]
 

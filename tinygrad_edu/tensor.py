@@ -119,9 +119,15 @@ class Tensor(Interop, Hooked, TensorMethods):
                     f"grad of shape {value.layout.shape} and {value.layout.dtype} does not fit a tensor of shape "
                     f"{self.layout.shape} and {self.layout.dtype}"
                 )
+            if value is self:
+                raise RuntimeError("a tensor can't be its own grad")
         for watcher in modes.watchers:
             watcher.writes_grad(self)
         self._grad = value
+
+    @grad.deleter
+    def grad(self) -> None:
+        self.grad = None
 
     @property
     def data(self) -> Tensor:
@@ -140,6 +146,9 @@ class Tensor(Interop, Hooked, TensorMethods):
         return Tensor.over(self.storage, self.layout, self.offset)
 
     def detach_(self) -> Tensor:
+        """Become a leaf that requires no gradient. Raises RuntimeError for a view: its base would not notice."""
+        if self.node is not None and self.node.spec.op.is_view:
+            raise RuntimeError("detach_: a view can't be detached in place; use detach()")
         self.node, self.needs_grad = None, False
         return self
 

@@ -170,7 +170,8 @@ class Unary(Op):
 class Binary(Op):
     """An elementwise op of two inputs that broadcast and promote; with `floats` integers are computed as floats.
 
-    bools: whether they are taken; None: only beside an operand of another dtype."""
+    bools: whether they are taken; None: only beside an operand of another dtype.
+    left_number: whether the left side may be a number; None: only beside a tensor."""
 
     def __init__(
         self,
@@ -178,9 +179,10 @@ class Binary(Op):
         floats: bool = False,
         out_dtype: dtype | None = None,
         bools: bool | None = True,
+        left_number: bool | None = True,
     ) -> None:
         super().__init__(reference, broadcasting(reference.__name__), out_dtype)
-        self.floats, self.bools = floats, bools
+        self.floats, self.bools, self.left_number = floats, bools, left_number
 
     def __call__(self, input: Any, other: Any) -> Tensor:  # type: ignore[override]
         if other.__class__ is float and isinstance(input, Tensor) and input.layout.dtype.is_floating_point:
@@ -191,6 +193,8 @@ class Binary(Op):
             spec = None
         if spec is not None:
             return self.run(spec, (input, other))
+        if not self.left_number and is_number(input) and (self.left_number is False or is_number(other)):
+            raise TypeError(f"{self.name}: expected a Tensor on the left, got {type(input).__name__}")
         if self.bools is False:
             refuse_bools(self.name, input, other)
         a, b = promoted(self.name, input, other)
@@ -207,7 +211,19 @@ def unary(
 
 
 def binary(
-    floats: bool = False, out_dtype: dtype | None = None, bools: bool | None = True
+    floats: bool = False,
+    out_dtype: dtype | None = None,
+    bools: bool | None = True,
+    left_number: bool | None = True,
 ) -> Callable[[Callable[..., None]], Binary]:
     """Decorator: an elementwise op of two inputs."""
-    return lambda reference: Binary(reference, floats, out_dtype, bools)
+    return lambda reference: Binary(reference, floats, out_dtype, bools, left_number)
+
+
+class OfTensors(Binary):
+    """An elementwise op of two tensors: a number on either side is refused, as PyTorch does."""
+
+    def __call__(self, input: Any, other: Any) -> Tensor:  # type: ignore[override]
+        if is_number(other) or is_number(input):
+            raise TypeError(f"{self.name}: expected two Tensors, got {type(input).__name__} and {type(other).__name__}")
+        return super().__call__(input, other)

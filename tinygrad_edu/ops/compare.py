@@ -13,44 +13,45 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import bool_, result_type, uint8
+from ..modes import modes
 from ..op import Op
 from ..tensor import Tensor
-from .common import as_tensor, binary, broadcasting, constant, promoted, refuse_bools, unary
+from .common import OfTensors, as_tensor, binary, broadcasting, constant, is_number, promoted, refuse_bools, unary
 
 # Comparisons; NaN equals nothing, not even itself
 
 
-@binary(out_dtype=bool_)
+@binary(out_dtype=bool_, left_number=False)
 def eq(out, input, other):
     """input == other."""
     np.equal(input, other, out=out)
 
 
-@binary(out_dtype=bool_)
+@binary(out_dtype=bool_, left_number=False)
 def ne(out, input, other):
     """input != other."""
     np.not_equal(input, other, out=out)
 
 
-@binary(out_dtype=bool_)
+@binary(out_dtype=bool_, left_number=False)
 def lt(out, input, other):
     """input < other."""
     np.less(input, other, out=out)
 
 
-@binary(out_dtype=bool_)
+@binary(out_dtype=bool_, left_number=False)
 def le(out, input, other):
     """input <= other."""
     np.less_equal(input, other, out=out)
 
 
-@binary(out_dtype=bool_)
+@binary(out_dtype=bool_, left_number=False)
 def gt(out, input, other):
     """input > other."""
     np.greater(input, other, out=out)
 
 
-@binary(out_dtype=bool_)
+@binary(out_dtype=bool_, left_number=False)
 def ge(out, input, other):
     """input >= other."""
     np.greater_equal(input, other, out=out)
@@ -83,19 +84,19 @@ def logical_not(out, input):
     np.logical_not(input, out=out)
 
 
-@binary(out_dtype=bool_)
+@partial(OfTensors, out_dtype=bool_)
 def logical_and(out, input, other):
     """Where both are not 0."""
     np.logical_and(input, other, out=out)
 
 
-@binary(out_dtype=bool_)
+@partial(OfTensors, out_dtype=bool_)
 def logical_or(out, input, other):
     """Where any is not 0."""
     np.logical_or(input, other, out=out)
 
 
-@binary(out_dtype=bool_)
+@partial(OfTensors, out_dtype=bool_)
 def logical_xor(out, input, other):
     """Where exactly one is not 0."""
     np.logical_xor(input, other, out=out)
@@ -125,6 +126,8 @@ def xor_bits(out, input, other):
 
 
 def _bits(name: str, logic: Any, bits: Any, *operands: Any) -> Tensor:
+    if all(is_number(x) for x in operands):
+        raise TypeError(f"{name}: expected a Tensor on one side at least")
     tensors = promoted(name, *operands)
     d = tensors[0].layout.dtype
     if d.is_floating_point:
@@ -183,6 +186,11 @@ def where(out, condition, input, other):
     np.copyto(out, input, where=condition)
 
 
+def flat_in(input: Tensor, value: Tensor) -> Tensor:
+    """value as a function of input that is flat: zeros go back to it, where value alone would send nothing."""
+    return where(constant(True, bool_), value, input) if modes.grad and input.needs_grad else value
+
+
 where.vjps(
     condition=None,
     input=lambda g, condition: where(condition, g, 0.0),
@@ -190,7 +198,7 @@ where.vjps(
 )
 
 
-@binary()
+@OfTensors
 def maximum(out, input, other):
     """The larger element of two; NaN where any is. Ties share the gradient."""
     np.maximum(input, other, out=out)
@@ -202,7 +210,7 @@ maximum.vjps(
 )
 
 
-@binary()
+@OfTensors
 def minimum(out, input, other):
     """The smaller element of two; NaN where any is. Ties share the gradient."""
     np.minimum(input, other, out=out)
@@ -251,14 +259,21 @@ def clamp(out, input, *, min, max):
 clamp.vjps(input=lambda g, input, y: where(y == input, g, 0.0))
 
 
+def is_bool(input: Any, name: str) -> bool:
+    """Whether it is a tensor of bools. Raises TypeError for what is no tensor."""
+    if is_number(input):
+        raise TypeError(f"{name}: expected a Tensor, got {type(input).__name__}")
+    return as_tensor(input, name).layout.dtype is bool_
+
+
 def clamp_min(input: Tensor, min: Any) -> Tensor:
     """clamp with a lower bound only; of bools, unlike clamp, too."""
-    return maximum(input, min) if input.layout.dtype is bool_ else clamp(input, min)
+    return maximum(input, as_tensor(min, "clamp_min")) if is_bool(input, "clamp_min") else clamp(input, min)
 
 
 def clamp_max(input: Tensor, max: Any) -> Tensor:
     """clamp with an upper bound only; of bools, unlike clamp, too."""
-    return minimum(input, max) if input.layout.dtype is bool_ else clamp(input, max=max)
+    return minimum(input, as_tensor(max, "clamp_max")) if is_bool(input, "clamp_max") else clamp(input, max=max)
 
 
 # Whole tensors
@@ -273,6 +288,8 @@ def equal(input: Tensor, other: Tensor) -> bool:
 
 def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Tensor:
     """Where |input - other| <= atol + rtol * |other|; infinities of one sign are close, NaN only if asked for."""
+    if not (isinstance(input, Tensor) and isinstance(other, Tensor)):
+        raise TypeError(f"isclose: expected two Tensors, got {type(input).__name__} and {type(other).__name__}")
     if rtol < 0 or atol < 0:
         raise RuntimeError(f"isclose: rtol and atol must not be negative, got {rtol} and {atol}")
     if input.layout.dtype is not other.layout.dtype:

@@ -119,7 +119,7 @@ def truncated_quotient(out, input, other):
 truncated_quotient.vjps(input=lambda g: zeros_as(g), other=lambda g: zeros_as(g))
 
 
-@binary(bools=None)
+@binary(bools=None, left_number=None)
 def remainder(out, input, other):
     """input - other * floor(input / other): it has the divisor's sign, as Python's % has."""
     np.remainder(input, other, out=out)
@@ -181,7 +181,7 @@ class Power(Binary):
         return super().__call__(input, exponent)
 
 
-@partial(Power, bools=None)
+@partial(Power, bools=None, left_number=None)
 def pow(out, input, exponent):
     """input to the power of exponent, whose gradient at base 0 is 0. RuntimeError for an int to a negative int."""
     if out.dtype.kind == "f":

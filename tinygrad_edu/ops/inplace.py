@@ -12,12 +12,13 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from ..dtypes import float32
+from ..dtypes import float32, held
 from ..modes import modes, watching
 from ..storage import layout_of
 from ..tensor import Tensor
 from . import move
 from .common import Binary, Unary, as_tensor, constant
+from .compare import flat_in
 from .elementwise import Power
 
 
@@ -108,19 +109,24 @@ def _change_recorded(x: Tensor, function: Any, args: tuple[Any, ...], kwargs: di
             "a tensor that shares its memory with views is being changed in place while a gradient is recorded; "
             "change a clone() of it, or use an out-of-place form"
         )
+    retained = x.retains_grad
+    if retained:  # PyTorch keeps the gradient of what the tensor is last
+        x._hooks().pop()
     before = move.copy_op(x.detach())  # stands where x stood in the graph; rules may need the old values
     before.node, before.needs_grad = x.node, x.needs_grad
     args = tuple([before if a is x else a for a in args])
     value = function(before, *args, **{k: before if a is x else a for k, a in kwargs.items()})
     _check(x, value, function)
     value = value.to(x.layout.dtype)
-    x.detach_()
+    x.node, x.needs_grad = None, False
     modes.grad = False
     try:
         move.write(x, value)
     finally:
         modes.grad = True
     x.node, x.needs_grad = value.node, value.needs_grad
+    if retained:
+        x.retain_grad()
     return x
 
 
@@ -144,11 +150,12 @@ def _check(x: Tensor, value: Tensor, function: Any) -> None:
 
 
 def _copy(input: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
-    return as_tensor(src, "copy_").to(input.layout.dtype).expand(input.layout.shape)
+    return flat_in(input, as_tensor(src, "copy_").to(input.layout.dtype).expand(input.layout.shape))
 
 
 def _fill(input: Tensor, value: Any) -> Tensor:
-    value = constant(value, input.layout.dtype) if isinstance(value, (bool, int, float)) else as_tensor(value, "fill_")
+    d = input.layout.dtype
+    value = constant(held(value, d, "fill_"), d) if isinstance(value, (bool, int, float)) else as_tensor(value, "fill_")
     if value.layout.ndim:
         raise RuntimeError(f"fill_: expected a number or 0-d tensor, got shape {value.layout.shape}")
     return _copy(input, value)

@@ -211,6 +211,8 @@ def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, a
 
 
 def _added(input: Tensor, product: Tensor, beta: float, alpha: float) -> Tensor:
+    if not product.layout.dtype.is_floating_point:  # PyTorch truncates the factors of integers
+        beta, alpha = int(beta), int(alpha)
     product = product if alpha == 1 else mul(product, alpha)
     input = input.expand(product.layout.shape)  # it may not be the larger one
     return product if beta == 0 else add(product, input if beta == 1 else mul(input, beta))

@@ -18,7 +18,7 @@ from ..dtypes import get_default_dtype, int64
 from ..modes import modes
 from ..tensor import Tensor
 from .common import Number, is_number, shape_args
-from .compare import lt
+from .compare import flat_in, lt
 from .create import _finished, tensor
 from .elementwise import log1p
 from .inplace import change
@@ -244,7 +244,8 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | N
         _need_float(input.dtype, "bernoulli")
         if not modes.recording and not ((input.array() >= 0) & (input.array() <= 1)).all():
             raise RuntimeError("bernoulli: expected probabilities between 0 and 1")
-        return lt(_uniform(input.shape, 0.0, 1.0, input.dtype, "bernoulli", generator), input.detach()).to(input.dtype)
+        drawn = lt(_uniform(input.shape, 0.0, 1.0, input.dtype, "bernoulli", generator), input.detach())
+        return flat_in(input, drawn.to(input.dtype))
     if not 0 <= p <= 1:
         raise RuntimeError(f"bernoulli: expected a probability between 0 and 1, got {p}")
     return lt(_uniform(input.shape, 0.0, 1.0, get_default_dtype(), "bernoulli", generator), float(p)).to(input.dtype)

@@ -327,6 +327,8 @@ def sum_to_size(input: Tensor, *size: Any) -> Tensor:
 
     Raises RuntimeError where `size` does not broadcast to the tensor's shape."""
     wanted, shape = shape_args(size), input.layout.shape
+    if not wanted and not input.layout.dtype.is_floating_point:
+        return sum(input)  # of integers in int64, as in PyTorch
     new = len(shape) - len(wanted)
     if new < 0 or not builtins.all(n in (1, m) for n, m in zip(wanted, shape[new:], strict=True)):
         raise RuntimeError(f"sum_to_size: {wanted} does not broadcast to the tensor's shape {shape}")

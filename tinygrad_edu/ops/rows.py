@@ -42,8 +42,10 @@ def positions(index: Any, name: str) -> Tensor:
     return index if d is int64 else cast_op(index, dtype=int64)
 
 
-def check_positions(index: Tensor, n: int, dim: int, name: str, lowest: int = 0) -> None:
-    """Raise IndexError for a position outside lowest to n - 1. While a step is recorded values can't be looked at."""
+def check_positions(
+    index: Tensor, n: int, dim: int, name: str, lowest: int = 0, error: type[Exception] = IndexError
+) -> None:
+    """Raise the error for a position outside lowest to n - 1. While a step is recorded values can't be looked at."""
     layout = index.layout
     if layout.contiguous and memory.in_range(index.address, layout.numel, lowest, n - 1):
         return  # NumPy would take longer to look than the kernel to pick
@@ -53,7 +55,7 @@ def check_positions(index: Tensor, n: int, dim: int, name: str, lowest: int = 0)
     low, high = np.minimum.reduce(values, None), np.maximum.reduce(values, None)  # half the cost of min() and max()
     if low < lowest or high >= n:
         wrong = low if low < lowest else high
-        raise IndexError(f"{name}: index {wrong} is out of range for dimension {dim} of size {n}")
+        raise error(f"{name}: index {wrong} is out of range for dimension {dim} of size {n}")
 
 
 # Rows: an index of any shape into one dimension, or into several neighbours that count as one

@@ -269,6 +269,8 @@ def whole(shape: Ints) -> tuple[list[int], list[int], list[int], list[int]]:
 
 def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     """Indices start to start + length - 1 of one dimension. Raises IndexError, RuntimeError outside of it."""
+    if isinstance(start, Tensor) and (start.layout.ndim or start.layout.dtype.category != 1):
+        raise RuntimeError(f"narrow: start must be an int or a 0-d integer tensor, got {start.dtype} {start.shape}")
     try:
         spec = slice_op.specs[input.layout, dim, start, length]
     except (KeyError, TypeError):
