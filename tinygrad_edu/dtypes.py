@@ -71,6 +71,18 @@ def dtype_of_number(value: bool | int | float) -> dtype:
     return int64 if isinstance(value, int) else _default
 
 
+def held(value: bool | int | float, d: dtype, name: str) -> bool | int | float:
+    """A number as an integer dtype holds it: truncated, -1 in uint8 being 255, as in PyTorch; for others as it is.
+
+    Raises RuntimeError, naming the op, for a number that is too large for it, or none."""
+    if d.category != 1:
+        return value
+    highest = 255 if d is uint8 else 2 ** (8 * d.itemsize - 1) - 1
+    if not (-highest - 2 < value < highest + 1):  # false of NaN
+        raise RuntimeError(f"{name}: the value {value} does not fit into {d}")
+    return int(value) & 255 if d is uint8 else int(value)
+
+
 def result_type(*operands: Tensor | bool | int | float) -> dtype:
     """The dtype of an arithmetic result: tensors with dimensions decide, then 0-d tensors, then Python numbers."""
     best: list[dtype | None] = [None, None, None]  # tensors with dimensions, 0-d tensors, numbers

@@ -35,6 +35,8 @@ class Layout:
         self.ndim = len(shape)
         self.numel = math.prod(shape)
         self.nbytes = self.numel * d.itemsize
+        if math.prod(max(n, 1) for n in shape) * d.itemsize >= 2**63:  # what the kernels count with ends there
+            raise MemoryError(f"a tensor of shape {shape} and {d} takes {self.nbytes} bytes, more than can be counted")
         self.contiguous = self.numel == 0 or all(
             n == 1 or s == c for n, s, c in zip(shape, strides, contiguous_strides(shape), strict=True)
         )

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from .. import backends
 from ..storage import Layout
 
@@ -26,6 +28,7 @@ else:
     MAX_DIMS, MAX_INTS, MAX_FLOATS = lib.TG_DIMS, lib.TG_INTS, lib.TG_FLOATS
 
 
+MUCH = 2**28  # bytes of scratch that a machine may not have, without which the core could only end the process
 IN_PLACE = True  # elementwise kernels may write where they read
 
 
@@ -73,9 +76,16 @@ def described(spec: Spec) -> Any | None:
 
 
 def make_node(spec: Spec) -> Any | None:
-    """A node of the core for this signature, or None where there is no kernel for it."""
+    """A node of the core for this signature, or None where there is no kernel for it, or no memory for its scratch."""
     node = described(spec)
-    return None if node is None or lib.tg_node_prepare(node) else node
+    if node is None or lib.tg_node_prepare(node):
+        return None
+    if (scratch := node.aux_bytes + node.own_bytes) >= MUCH:
+        try:
+            np.empty(scratch, np.uint8)
+        except MemoryError:
+            return None
+    return node
 
 
 def make_chain(step: Step) -> Any | None:

@@ -17,7 +17,7 @@ from ..op import Op, Spec
 from ..storage import Layout
 from ..tensor import Tensor
 from .common import same_dtype
-from .fold import Ints, add_windows, check_window, counts, windows
+from .fold import Ints, add_windows, check_padded, check_window, counts, windows
 from .matmul import NONE, RELU
 from .reduce import sum
 
@@ -82,6 +82,7 @@ def conv_shape(
             f"{name}: kernel of size {spread} (with dilation {dilation}) can't be larger than the padded input, which "
             f"has size {padded} (input {input.shape}, padding {padding})"
         )
+    check_padded(name, sizes, padding)
     return (n, k, *found)
 
 
@@ -165,6 +166,7 @@ def _check_result(
     """That grad (N, K, P, Q) is what a convolution of pictures of that size can have as its result's gradient."""
     channels, kernel = weight
     check_window(name, kernel, stride, padding, dilation)
+    check_padded(name, size, padding)
     expected = (channels, *counts(size, kernel, stride, padding, dilation))
     if grad.shape[1:] != expected:
         raise RuntimeError(

@@ -13,7 +13,7 @@ from ..tensor import Tensor
 from .common import as_tensor, refuse_bools, same_dtype
 from .conv import check_groups, conv2d_grad_input, conv2d_op, conv_shape
 from .elementwise import add
-from .fold import Ints, check_window, ints_of
+from .fold import Ints, check_window, ints_of, nearer
 from .join import pad
 from .matmul import NONE
 
@@ -68,6 +68,7 @@ def _conv(
         conv_shape(name, x.layout, weight.layout, bias.layout if bias is not None else None, s, p, d, groups)
         x, weight, s, p, d = x.unsqueeze(2), weight.unsqueeze(2), (1, *s), (0, *p), (1, *d)
     operands = (x, weight) if bias is None else (x, weight, bias)
+    s = nearer(s, x.layout.shape[2:], p)
     y = conv2d_op(*operands, stride=s, padding=p, dilation=d, groups=groups, activation=NONE)
     y = y.squeeze(2) if dims == 1 else y
     return y if batched else y.squeeze(0)
@@ -164,6 +165,7 @@ def _conv_transpose(
         x = pad(x, [v for m, a in zip(reversed(more), reversed(s), strict=True) for v in (0, m // a)])
     if dims == 1:
         x, weight, size, s, p, d = x.unsqueeze(2), weight.unsqueeze(2), (1, *size), (1, *s), (0, *p), (1, *d)
+    s = nearer(s, size, p)
     y = conv2d_grad_input(x, weight, size=size, stride=s, padding=p, dilation=d, groups=groups)
     y = y if bias is None else add(y, bias.view(channels, 1, 1))
     y = y.squeeze(2) if dims == 1 else y

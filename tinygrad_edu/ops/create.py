@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .. import storage as memory
-from ..dtypes import BY_NAME, dtype_of_number, get_default_dtype, int64
+from ..dtypes import BY_NAME, dtype_of_number, get_default_dtype, held, int64
 from ..dtypes import dtype as Dtype  # parameters are named dtype and device
 from ..interop import device as Device
 from ..modes import watching
@@ -33,6 +33,10 @@ def _finished(x: Tensor, requires_grad: bool, place: Any) -> Tensor:
 
 def _from_array(data: Any, d: Dtype | None) -> Tensor:
     x = Tensor.over(*memory.from_python(data, d))
+    if d is not None and d.category == 1 and x.layout.numel and not isinstance(data, (np.ndarray, np.generic)):
+        numbers = np.asarray(data)
+        for extreme in (numbers.min(), numbers.max()):
+            held(extreme.item(), d, "tensor")
     return copy_op(x) if watching else x  # a recorded step may change it, and shall find it unchanged next time
 
 
@@ -89,7 +93,7 @@ def full(
     value = as_number(fill_value)
     d = dtype_of_number(value) if dtype is None else dtype
     shape = _shape((size,), "full")
-    return _finished(copy_op(constant(value, d).expand(shape)), requires_grad, device)
+    return _finished(copy_op(constant(held(value, d, "full"), d).expand(shape)), requires_grad, device)
 
 
 def _shape(size: tuple[Any, ...], name: str) -> tuple[int, ...]:
@@ -186,6 +190,8 @@ def linspace(
     """`steps` numbers in even distances from start to end (numbers or 0-d tensors), both included.
 
     Integers are what floats give, truncated. Raises RuntimeError for steps < 0."""
+    if isinstance(steps, float):
+        raise TypeError(f"linspace: steps must be an int, got {steps}")
     if steps < 0:
         raise RuntimeError(f"linspace: number of steps must not be negative, got {steps}")
     d = dtype or get_default_dtype()

@@ -45,6 +45,21 @@ def check_window(name: str, kernel: Ints, stride: Ints, padding: Ints, dilation:
             raise RuntimeError(f"{name}: expected a {what} of at least {least}, got {values}")
 
 
+LARGEST = 2**44  # elements of a padded picture: above no memory holds one, and numbers of bytes pass 2^63
+
+
+def check_padded(name: str, sizes: Sequence[int], padding: Ints) -> None:
+    """Raise MemoryError for padded pictures that are too large for any machine, though the result may be small."""
+    padded = tuple(n + 2 * p for n, p in zip(sizes, padding, strict=True))
+    if math.prod(padded) > LARGEST:
+        raise MemoryError(f"{name}: padded by {padding}, pictures of {tuple(sizes)} would have size {padded}")
+
+
+def nearer(stride: Ints, sizes: Sequence[int], padding: Ints) -> Ints:
+    """The strides, those that leave room for one window only cut to the least that do: kernels prepare every phase."""
+    return tuple(min(s, max(n + 2 * p, 1)) for s, n, p in zip(stride, sizes, padding, strict=True))
+
+
 def counts(sizes: Sequence[int], kernel: Ints, stride: Ints, padding: Ints, dilation: Ints) -> Ints:
     """How many windows fit along each dimension; none or fewer where the kernel is too large."""
     return tuple(

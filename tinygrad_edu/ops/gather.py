@@ -6,13 +6,12 @@ index.py, x[...].
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
 from .. import storage as memory
-from ..dtypes import bool_, int64, uint8
+from ..dtypes import bool_, held, int64
 from ..modes import modes
 from ..op import Op
 from ..storage import Layout
@@ -87,9 +86,17 @@ def _scatter(out: Array, input: Array, index: Array, source: Array, *, dim: int)
         out[_at(index, dim, input.shape[dim])] = source
 
 
+def _scatter_mul(out: Array, input: Array, index: Array, source: Array, *, dim: int) -> None:
+    """out = input; out[..., index[i...], ...] *= source[i...]"""
+    out[...] = input
+    if index.size:
+        np.multiply.at(out, _at(index, dim, input.shape[dim]), source)
+
+
 gather_op = Op(_gather, _gather_shape, name="gather")
 gather_grad = Op(_gather_grad, lambda g, index, *, shape, **_: shape, name="gather_grad")
 scatter_op = Op(_scatter, _scatter_shape, name="scatter")  # index and source have one shape
+scatter_mul = Op(_scatter_mul, _scatter_shape, name="scatter_mul")  # without a gradient, as in PyTorch
 
 gather_op.vjps(input=lambda g, index, input_shape, dim: gather_grad(g, index, dim=dim, shape=input_shape), index=None)
 gather_grad.vjps(g=lambda g, index, dim: gather_op(g, index, dim=dim), index=None)
@@ -123,17 +130,17 @@ def _placed(name: str, input: Tensor, dim: int, index: Any, src: Any = None) -> 
     if i.layout.numel:  # PyTorch takes an empty index of any shape
         _covers(name, x.layout.shape, i.layout.shape, d)
     source = None if src is None or not i.layout.numel else _source(name, x, i, src)
-    check_positions(i, x.layout.shape[d], d, name)
+    check_positions(i, x.layout.shape[d], d, name, error=RuntimeError)  # as in PyTorch; elsewhere it is IndexError
     return x, d, i, source
 
 
 def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
     """out[i][j] = input[index[i][j]][j] for dim 0, and alike for others; the result has the shape of index.
 
-    Raises IndexError for a position outside the dimension, RuntimeError where index is larger elsewhere than input."""
+    Raises RuntimeError for a position outside the dimension, or where index is larger elsewhere than input."""
     spec = gather_op.specs.get((input.layout, dim, getattr(index, "layout", None)))
     if spec is not None:  # a signature met before: only values are to be checked
-        check_positions(index, input.layout.shape[dim], dim, "gather")
+        check_positions(index, input.layout.shape[dim], dim, "gather", error=RuntimeError)
         return gather_op.run(spec, (input, index))
     x, d, i, _ = _placed("gather", input, dim, index)
     if not i.layout.numel:
@@ -158,12 +165,22 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     return gather_op(expand(x, a), expand(i, b), dim=d)
 
 
-def scatter(input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None) -> Tensor:
+def scatter(
+    input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None
+) -> Tensor:
     """A copy with out[index[i][j]][j] = src[i][j] for dim 0, and alike for others; src may be a number.
 
-    With repeated positions any may win, and the gradient for src is right only without them. Raises as gather."""
+    With repeated positions any may win, and the gradient for src is right only without them. reduce "add" or
+    "multiply": each is added to, or multiplied with, what is there; the latter has no gradient. Raises as gather."""
+    if reduce not in (None, "add", "multiply"):
+        raise RuntimeError(f"scatter: reduce must be 'add' or 'multiply', got {reduce!r}")
     x, d, i, source = _placed("scatter", input, dim, index, value if src is None else src)
-    return reshape(scatter_op(x, i, source, dim=d), input.layout.shape) if i.layout.numel else copy_op(input)
+    if not i.layout.numel:
+        return copy_op(input)
+    if reduce == "add":
+        return add(input, reshape(gather_grad(source, i, dim=d, shape=x.layout.shape), input.layout.shape))
+    op = scatter_mul if reduce else scatter_op
+    return reshape(op(x, i, source, dim=d), input.layout.shape)
 
 
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
@@ -236,12 +253,7 @@ def converted(value: Any, x: Tensor, name: str) -> Tensor:
     Raises RuntimeError for a number that an integer dtype can't hold."""
     d = x.layout.dtype
     if isinstance(value, (bool, int, float)):
-        if d.category == 1:
-            highest = 255 if d is uint8 else 2 ** (8 * d.itemsize - 1) - 1
-            if not (math.isfinite(value) and -highest - 1 <= int(value) <= highest):
-                raise RuntimeError(f"{name}: the value {value} does not fit into {d}")
-            value = int(value) & 255 if d is uint8 else int(value)
-        return constant(value, d)
+        return constant(held(value, d, name), d)
     value = as_tensor(value, name)
     return value if value.layout.dtype is d else cast_op(value, dtype=d)
 
@@ -288,10 +300,7 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
         num_classes = int(tensor.array().max()) + 1
     if num_classes < 1:
         raise RuntimeError(f"one_hot: num_classes must be positive, got {num_classes}")
-    try:
-        check_positions(tensor, num_classes, -1, "one_hot")
-    except IndexError as error:
-        raise RuntimeError(f"{error} (num_classes)") from None
+    check_positions(tensor, num_classes, -1, "one_hot", error=RuntimeError)
     return one_hot_op(tensor, num_classes=num_classes)
 
 
