@@ -61,7 +61,10 @@ def test_switching():
     set_detect_anomaly(True)
     assert is_anomaly_enabled()
     with set_detect_anomaly(False):
-        assert not is_anomaly_enabled()
+        assert not tg.is_anomaly_enabled() and tg.is_anomaly_check_nan_enabled()
+    with set_detect_anomaly(True, check_nan=False):
+        assert tg.is_anomaly_enabled() and not tg.is_anomaly_check_nan_enabled()
+    with set_detect_anomaly(False):
         tg.log(tg.tensor([-1.0]))
     assert is_anomaly_enabled()
     set_detect_anomaly(False)

@@ -287,6 +287,23 @@ def test_inputs_that_cannot_be_checked_are_refused():
         gradgradcheck(lambda x: x * 2, (leaf(3),), (leaf(3), leaf(3)))
 
 
+@pytest.mark.parametrize(
+    "check, words",
+    [
+        (gradcheck, ("check_batched_grad", "check_batched_forward_grad", "check_forward_ad")),
+        (gradgradcheck, ("check_batched_grad", "check_fwd_over_rev")),
+    ],
+)
+def test_what_is_not_here_is_not_passed_over(check, words):
+    f, x = lambda x: x**3, leaf(2)
+    assert check(f, x, masked=False, **dict.fromkeys(words, False))
+    for word in words:
+        with pytest.raises(NotImplementedError, match=word):
+            check(f, x, **{word: True})
+    with pytest.raises(ValueError, match="leaves nothing to check"):
+        check(f, x, **{"check_backward_ad" if check is gradcheck else "check_rev_over_rev": False})
+
+
 def test_float32_gets_a_warning():
     x = tg.tensor([1.0, 2.0], dtype=tg.float32, requires_grad=True)
     with warnings.catch_warnings(record=True) as caught:

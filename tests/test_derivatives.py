@@ -145,8 +145,11 @@ def test_what_does_not_fit():
         hessian(f, x)
     with pytest.raises(RuntimeError, match="got a tuple"):
         hvp(lambda x: (x.sum(), x.sum()), x, x)
-    with pytest.raises(NotImplementedError, match="vectorize"):
-        jacobian(f, x, vectorize=True)
+    assert (jacobian(f, x, vectorize=True) == jacobian(f, x)).all()
+    with pytest.raises(RuntimeError, match="vectorize"):
+        hessian(lambda x: x.sum(), x, strict=True, vectorize=True)
+    with pytest.raises(NotImplementedError, match="forward-mode"):
+        jacobian(f, x, vectorize=True, strategy="forward-mode")
     with pytest.raises(ValueError, match="reverse-mode"):
         hessian(lambda x: x.sum(), x, outer_jacobian_strategy="sideways")
 

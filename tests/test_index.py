@@ -69,6 +69,7 @@ x.index_fill(1, t.tensor([1, 1]), x[0, 0, 0]); x[0, 0, 0].index_fill(0, t.tensor
 INTEGERS = parts("""
 t.nonzero(x > 0); t.where(x > 0); (x > 9).nonzero(); x.nonzero(as_tuple=True); t.nonzero(x[0, 0, 0]); t.argwhere(x > 1)
 F.one_hot(I(4, 3, 2)); F.one_hot(I(4, 3), 6); F.one_hot(t.tensor(2), num_classes=4); F.one_hot(I(3, 0), 3)
+x.long().scatter(1, I(4, 3, 9, 5), 2, reduce="multiply"); x.long().scatter(1, I(4, 3, 9, 5), 2, reduce="add")
 """)
 
 

@@ -50,6 +50,7 @@ NO_C_KERNEL = {
     "or_bits": "as and_bits",
     "xor_bits": "as and_bits",
     "invert_bits": "as and_bits",
+    "scatter_mul": "scatter(reduce='multiply') is in no model's way",
 }
 
 

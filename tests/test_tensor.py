@@ -155,6 +155,9 @@ def test_requires_grad_spreads_and_leaves():
 def test_numpy_of_a_tensor_that_requires_grad():
     with pytest.raises(RuntimeError, match=r"detach\(\)\.numpy\(\)"):
         leaf(1.0).numpy()
+    x = leaf(1.0, 2.0)
+    x.numpy(force=True)[0] = 5
+    assert x.tolist() == [5, 2]
 
 
 def test_ndarray_times_tensor():

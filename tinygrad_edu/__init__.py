@@ -48,7 +48,7 @@ from .ops.index import index_put
 from .ops.interpolate import pixel_shuffle, pixel_unshuffle
 from .ops.join import (
     broadcast_tensors, cat, chunk, concat, concatenate, flip, hstack, meshgrid, repeat_interleave, roll, split,
-    stack, tile, tril, triu, unbind, vstack,
+    split_with_sizes, stack, tile, tril, triu, unbind, vstack,
 )
 from .ops.matmul import addmm, baddbmm, bmm, dot, matmul, mm, mv, outer
 from .ops.move import clone
@@ -110,8 +110,8 @@ __all__ = [
     "randn_like", "randperm", "ravel", "reciprocal", "relu", "remainder", "repeat_interleave", "replay",
     "reshape", "result_type", "roll", "round", "rsqrt", "scatter", "scatter_add", "seed", "select",
     "set_default_dtype", "set_grad_enabled", "set_num_threads", "set_rng_state", "set_winograd", "show_config",
-    "sigmoid", "sign", "sin", "softmax", "sort", "split", "sqrt", "square", "squeeze", "stack", "std",
-    "std_mean", "sub", "subtract", "sum", "swapaxes", "swapdims", "t", "take", "take_along_dim", "tan", "tanh",
+    "sigmoid", "sign", "sin", "softmax", "sort", "split", "split_with_sizes", "sqrt", "square", "squeeze", "stack",
+    "std", "std_mean", "sub", "subtract", "sum", "swapaxes", "swapdims", "t", "take", "take_along_dim", "tan", "tanh",
     "tensor", "tile", "topk", "transpose", "tril", "triu", "true_divide", "trunc", "uint8", "unbind",
     "unflatten", "unsqueeze", "var", "var_mean", "vstack", "where", "zeros", "zeros_like",
 ]
@@ -123,6 +123,8 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f".{name}", __name__)
     if name in FUNCTIONAL or name in NATIVE:
         return getattr(importlib.import_module(f".nn.{'native' if name in NATIVE else 'functional'}", __name__), name)
+    if name in ("is_anomaly_check_nan_enabled", "is_anomaly_enabled"):
+        return getattr(autograd, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -88,3 +88,8 @@ class detect_anomaly(set_detect_anomaly):
 def is_anomaly_enabled() -> bool:
     """Whether it is on in this thread."""
     return any(isinstance(w, Detector) for w in modes.watchers)
+
+
+def is_anomaly_check_nan_enabled() -> bool:
+    """Whether values are looked at while it is on: what check_nan says, True where it is off."""
+    return all(w.check_nan for w in modes.watchers if isinstance(w, Detector))

@@ -1,7 +1,7 @@
 """Products with, and whole, Jacobians and Hessians of a function: torch.autograd.functional.
 
 All by reverse mode. A product J v needs forward mode, or a trick: u -> u^T J is linear in u, so its own gradient is
-v -> J v, whatever u is. Left out: vectorize=True and strategy="forward-mode".
+v -> J v, whatever u is. Left out: strategy="forward-mode", and any gain from vectorize=True.
 Reached as `tg.autograd.functional`. Read next: autograd.py, whose grad() does the work.
 """
 
@@ -98,11 +98,12 @@ def jacobian(
     strategy: str = "reverse-mode",
 ) -> Any:
     """The Jacobian: a tensor of shape output.shape + input.shape for one output and one input; [i][j] of a tuple of
-    tuples for output i and input j; a tuple where only one side is a tuple. One backward pass for each output element.
+    tuples for output i and input j; a tuple where only one side is a tuple. One backward pass for each output element,
+    vectorize or not.
 
-    Raises as vjp; NotImplementedError for vectorize=True and strategy="forward-mode".
+    Raises as vjp; RuntimeError for strict with vectorize, NotImplementedError for strategy="forward-mode".
     """
-    _only_reverse("jacobian", vectorize, strategy)
+    _only_reverse("jacobian", vectorize, strict, strategy)
     with enable_grad():
         several, xs = _tensors(inputs, "inputs", "jacobian")
         xs = _fresh(xs, create_graph)
@@ -122,7 +123,7 @@ def hessian(
 ) -> Any:
     """The Hessian of a function that returns one number: of shape input.shape + input.shape, or for a tuple of inputs
     [i][j] of a tuple of tuples. Raises as jacobian."""
-    _only_reverse("hessian", vectorize, outer_jacobian_strategy)
+    _only_reverse("hessian", vectorize, strict, outer_jacobian_strategy)
     several, xs = _tensors(inputs, "inputs", "hessian")
 
     def number(*args: Tensor) -> Tensor:
@@ -253,11 +254,13 @@ def _result(tensors: Sequence[Tensor], several: bool, create_graph: bool) -> Any
     return found if several else found[0]
 
 
-def _only_reverse(name: str, vectorize: bool, strategy: str) -> None:
+def _only_reverse(name: str, vectorize: bool, strict: bool, strategy: str) -> None:
     if strategy not in ("reverse-mode", "forward-mode"):
         raise ValueError(f"{name}: the strategy must be 'reverse-mode', got {strategy!r}")
-    if vectorize or strategy == "forward-mode":
-        raise NotImplementedError(f"{name}: vectorize=True and strategy='forward-mode' do not exist here")
+    if vectorize and strict:
+        raise RuntimeError(f"{name}: strict=True and vectorize=True can't be had together, as in PyTorch")
+    if strategy == "forward-mode":
+        raise NotImplementedError(f"{name}: there is no strategy='forward-mode' here, only 'reverse-mode'")
 
 
 # autograd is one file, not a package; yet `import tinygrad_edu.autograd.functional` must find this.

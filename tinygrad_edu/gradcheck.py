@@ -38,7 +38,12 @@ def gradcheck(
     nondet_tol: float = 0.0,
     check_undefined_grad: bool = True,
     check_grad_dtypes: bool = False,
+    check_batched_grad: bool = False,
+    check_batched_forward_grad: bool = False,
+    check_forward_ad: bool = False,
+    check_backward_ad: bool = True,
     fast_mode: bool = False,
+    masked: bool | None = None,
 ) -> bool:
     """Whether the gradients of func(*inputs) agree with its finite differences, for every input that requires grad.
 
@@ -46,11 +51,20 @@ def gradcheck(
     the Jacobian is compared, |analytical - numerical| <= atol + rtol * |numerical|; with fast_mode only random
     projections of it, u^T J v, which takes a fixed number of calls. check_undefined_grad: an incoming gradient of zeros
     must give zeros. check_grad_dtypes: gradients must have the dtype of their input. nondet_tol: by how much two runs
-    may differ.
+    may differ. masked is for sparse tensors: without a meaning here.
 
     Raises GradcheckError (or returns False without raise_exception) naming the output, the input and the element that
-    differs most; ValueError where no input requires grad, RuntimeError for inputs whose elements share memory.
+    differs most; ValueError where no input requires grad, RuntimeError for inputs whose elements share memory;
+    NotImplementedError where batches of gradients or forward mode are to be checked: there are none.
     """
+    _refuse(
+        "gradcheck",
+        check_batched_grad=check_batched_grad,
+        check_batched_forward_grad=check_batched_forward_grad,
+        check_forward_ad=check_forward_ad,
+    )
+    if not check_backward_ad:
+        raise ValueError("gradcheck: check_backward_ad=False leaves nothing to check")
     try:
         _check(func, _as_tuple(inputs), eps, atol, rtol, nondet_tol, check_undefined_grad, check_grad_dtypes, fast_mode)
     except GradcheckError:
@@ -73,13 +87,20 @@ def gradgradcheck(
     nondet_tol: float = 0.0,
     check_undefined_grad: bool = True,
     check_grad_dtypes: bool = False,
+    check_batched_grad: bool = False,
+    check_fwd_over_rev: bool = False,
+    check_rev_over_rev: bool = True,
     fast_mode: bool = False,
+    masked: bool = False,
 ) -> bool:
     """Whether the second derivatives are right: gradcheck of the gradient as a function of `inputs`, `grad_outputs`.
 
     grad_outputs: one for each floating-point output; random ones by default, with gaps in memory if
     gen_non_contig_grad_outputs. Raises as gradcheck.
     """
+    _refuse("gradgradcheck", check_batched_grad=check_batched_grad, check_fwd_over_rev=check_fwd_over_rev)
+    if not check_rev_over_rev:
+        raise ValueError("gradgradcheck: check_rev_over_rev=False leaves nothing to check")
     xs = _as_tuple(inputs)
     at = [i for i, x in enumerate(xs) if isinstance(x, Tensor) and x.requires_grad]
     outputs = _differentiable(func(*xs))
@@ -114,6 +135,12 @@ def gradgradcheck(
         check_grad_dtypes=check_grad_dtypes,
         fast_mode=fast_mode,
     )
+
+
+def _refuse(name: str, **asked: bool) -> None:
+    for word, value in asked.items():
+        if value:
+            raise NotImplementedError(f"{name}: {word}=True, but there is neither forward mode nor vmap here")
 
 
 def _check(

@@ -114,12 +114,12 @@ class Interop:
         """The address of the first element. What is written there by others goes unnoticed; use numpy() for that."""
         return self.address
 
-    def numpy(self) -> Any:
-        """A NumPy array that shares this memory; changes made through it are noticed by backward.
+    def numpy(self, *, force: bool = False) -> Any:
+        """A NumPy array that shares this memory; changes made through it are noticed by backward. force: detach first.
 
         Raises RuntimeError for a tensor that requires grad (detach() it first) and while a step is being recorded.
         """
-        if self.needs_grad:
+        if self.needs_grad and not force:
             raise RuntimeError("numpy() of a tensor that requires grad would leave the graph; use .detach().numpy()")
         modes.leaves_tape("numpy()")
         self.storage.expose()

@@ -82,7 +82,7 @@ def margin_ranking_loss(
     shapes = [x.layout.shape for x in (input1, input2, target)]
     if len({len(shape) for shape in shapes}) > 1:
         raise RuntimeError(f"{name}: all must have one number of dimensions, got shapes {shapes}")
-    loss = clamp_min(-target * (input1 - input2) + margin, 0)
+    loss = clamp_min(-target * (input1 - input2) + float(margin), 0)
     return reduced(loss, chosen(size_average, reduce, reduction), name)
 
 

@@ -194,6 +194,11 @@ def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int 
     return tuple([narrow(tensor, d, at, size) for at, size in zip(starts, sections, strict=False)])
 
 
+def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
+    """split by a list of sizes."""
+    return split(input, list(split_sizes), dim)
+
+
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """At most that many pieces of one size (the last may be smaller) along dimension dim: views."""
     if chunks < 1:

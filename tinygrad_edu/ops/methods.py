@@ -227,6 +227,7 @@ class TensorMethods:
     index_fill, nonzero, argwhere = g.index_fill, g.nonzero, g.argwhere
     masked_fill, masked_select = g.masked_fill, g.masked_select
     split, chunk, unbind, repeat, tile = j.split, j.chunk, j.unbind, j.repeat, j.tile
+    split_with_sizes = j.split_with_sizes
     repeat_interleave, flip, roll, tril, triu = j.repeat_interleave, j.flip, j.roll, j.tril, j.triu
     argsort, sort, msort, topk, kthvalue = order.argsort, order.sort, order.msort, order.topk, order.kthvalue
 
