@@ -171,3 +171,14 @@ int tg_in_range(uintptr_t address, int64_t n, int64_t low, int64_t high) {
     for (int64_t i = 0; i < n; i++) outside |= (x[i] < low) | (x[i] > high);
     return !outside;
 }
+
+int64_t tg_true_places(uintptr_t bytes, int64_t n, uintptr_t places) {
+    const uint8_t *x = (const uint8_t *)bytes;
+    int64_t *out = (int64_t *)places, count = 0;
+    if (!out)
+        for (int64_t i = 0; i < n; i++) count += x[i] != 0;
+    else
+        for (int64_t i = 0; i < n; i++)
+            if (x[i]) out[count++] = i;
+    return count;
+}

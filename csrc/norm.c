@@ -1,4 +1,4 @@
-/* norm.c: softmax and log_softmax along one dimension, standardize over the last ones, and their gradients.
+/* norm.c: softmax and log_softmax along one dimension, standardize over the last ones, their gradients, logsumexp.
  *
  * Every kernel takes rows: the elements along the dimensions in hand, for one index in all others. The formulas are
  * those of ops/norm.py. ints[0]: the dimension for softmax, for standardize how many of the last; floats[0]: eps.
@@ -21,13 +21,14 @@ static void walk_part(walk *w, const tg_array *a, const plan *p, int of_row) {
     walk_dims(w, a, listed, n);
 }
 
-static int rows_prepare(tg_node *node, int64_t first, int64_t past) {
+/* from: the first argument that has whole rows. */
+static int rows_prepare(tg_node *node, int from, int64_t first, int64_t past) {
     plan *p = (plan *)node->plan;
-    int64_t length = 1, all = count_of(&node->args[0]);
+    int64_t length = 1, all = count_of(&node->args[1]);
     int neighbours = 1;
     p->first = first, p->past = past;
     if (all == 0) return 0;
-    for (int a = 0; a < node->n_args; a++) {
+    for (int a = from; a < node->n_args; a++) {
         walk row;
         walk_part(&row, &node->args[a], p, 1);
         if (row.dims != 1) return 1;
@@ -42,9 +43,9 @@ static int rows_prepare(tg_node *node, int64_t first, int64_t past) {
     return 0;
 }
 
-static int dim_prepare(tg_node *node) { return rows_prepare(node, node->ints[0], node->ints[0] + 1); }
+static int dim_prepare(tg_node *node) { return rows_prepare(node, 0, node->ints[0], node->ints[0] + 1); }
 static int last_prepare(tg_node *node) {
-    return rows_prepare(node, node->args[0].ndim - node->ints[0], node->args[0].ndim);
+    return rows_prepare(node, 0, node->args[0].ndim - node->ints[0], node->args[0].ndim);
 }
 
 /* What happens to a block of rows: x is the first input, y the second one; x and out may be the same. */
@@ -151,12 +152,47 @@ static void standardize_grad_block(const blocks *b, real *out, real *g, real *x,
 }
 RUN_BLOCKS(standardize_grad, 0)
 
+/* log(sum(exp(x))) of each row, args y, x: y has size 1 in the row's dimensions, which must be neighbours. Of nothing
+ * it is for the reference to say. */
+static int logsumexp_prepare(tg_node *node) {
+    const tg_array *out = &node->args[0], *in = &node->args[1];
+    int first = 0, past = in->ndim;
+    while (first < past && out->shape[first] == in->shape[first]) first++;
+    while (first < past && out->shape[past - 1] == in->shape[past - 1]) past--;
+    for (int d = first; d < past; d++)
+        if (out->shape[d] != 1) return 1;
+    return count_of(in) == 0 || !is_contiguous(out) || rows_prepare(node, 1, first, past);
+}
+
+static void logsumexp_run(const tg_node *node, int phase, int64_t lo, int64_t hi, char *own) {
+    (void)phase;
+    const plan *p = (const plan *)node->plan;
+    const int64_t last = TG_MIN(hi * p->each, p->rows), together = rows_in_block(&p->b);
+    real *out = (real *)node->args[0].data;
+    walk others, row;
+    walk_part(&others, &node->args[1], p, 0);
+    walk_part(&row, &node->args[1], p, 1);
+    for (int64_t r = lo * p->each; r < last; r += together) {
+        const int count = (int)TG_MIN(last - r, together);
+        char *at[LANES];
+        real largest[LANES], sum[LANES];
+        place_rows(&p->b, &others, node->args[1].data, r, count, at);
+        real *x = p->b.whole ? (real *)at[0] : (real *)own;
+        if (!p->b.whole) {
+            load_rows(&p->b, x, (const char *const *)at, row.stride[0]);
+            fill_end(&p->b, x, -INFINITY);
+        }
+        largest_of(&p->b, x, largest);
+        for (int l = 0; l < LANES; l++) /* infinities speak for themselves: less one of them they would be NaN */
+            if (isinf(largest[l])) largest[l] = 0;
+        SUM(&p->b, sum, vexp(x[k] - largest[l]));
+        for (int l = 0; l < count; l++) out[r + l] = vlog(sum[l]) + largest[l];
+    }
+}
+
 TG_TABLE(norm) = {
-    {"softmax", dim_prepare, softmax_run},
-    {"softmax_grad", dim_prepare, softmax_grad_run},
-    {"log_softmax", dim_prepare, log_softmax_run},
-    {"log_softmax_grad", dim_prepare, log_softmax_grad_run},
-    {"standardize", last_prepare, standardize_run},
-    {"standardize_grad", last_prepare, standardize_grad_run},
-    {0},
+    {"softmax", dim_prepare, softmax_run},           {"softmax_grad", dim_prepare, softmax_grad_run},
+    {"log_softmax", dim_prepare, log_softmax_run},   {"log_softmax_grad", dim_prepare, log_softmax_grad_run},
+    {"standardize", last_prepare, standardize_run},  {"standardize_grad", last_prepare, standardize_grad_run},
+    {"logsumexp", logsumexp_prepare, logsumexp_run}, {0},
 };

@@ -1,4 +1,4 @@
-/* reduce.c: sums, means, variances, products, extrema, any, all, where the extremum is, and running sums.
+/* reduce.c: sums, means, norms, variances, products, extrema, any, all, where the extremum is, and running sums.
  *
  * What is reduced is cut into blocks and parts whose sizes depend on shapes only, and partial results are combined in
  * their order: a sum has the same bits for any number of threads. Within a block every lane of a set of vectors has a
@@ -171,7 +171,9 @@ static inline void store(kind k, const tg_node *node, int64_t at, wide value) {
     if (k == ANY || k == ALL)
         ((uint8_t *)out->data)[at] = value != 0;
     else if (TG_FLOATING || k == AMAX || k == AMIN)
-        ((real *)out->data)[at] = (real)(k == MEAN ? value / (wide)p->count : value);
+        ((real *)out->data)[at] = (real)(k == MEAN      ? value / (wide)p->count
+                                         : k == SQUARES ? sqrt((double)value)
+                                                        : value);
     else
         ((int64_t *)out->data)[at] = (int64_t)value;
 }
@@ -258,6 +260,7 @@ REDUCTION(any, ANY)
 REDUCTION(all, ALL)
 #if TG_FLOATING
 REDUCTION(mean, MEAN)
+REDUCTION(norm, SQUARES) /* around the centre 0 */
 #endif
 
 /* ---- variance: np.var(input, dim, ddof=floats[0], out=out), each part in two passes, the parts by Chan, Golub and
@@ -473,6 +476,7 @@ TG_TABLE(reduce) = {
     {"any", reduction_prepare, any_run},      {"all", reduction_prepare, all_run},
 #if TG_FLOATING
     {"mean", reduction_prepare, mean_run},    {"var", var_prepare, var_run},
+    {"norm", reduction_prepare, norm_run},
 #endif
     {"argmax", extremum_prepare, argmax_run}, {"argmin", extremum_prepare, argmin_run},
     {"cumsum", cumsum_prepare, cumsum_run},   {0},

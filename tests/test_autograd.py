@@ -78,7 +78,7 @@ def in_use():
     """Bytes that tensors hold: what the core has handed out, less what waits in the small pools."""
     if storage.lib is None:
         pytest.skip("the C core is not here")
-    pooled = sum(size * len(blocks) for size, blocks in storage._pools.items())
+    pooled = sum(size * len(blocks) for size, blocks in storage.pools.items())
     return storage.lib.tg_memory_in_use() - pooled
 
 

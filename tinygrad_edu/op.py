@@ -9,7 +9,7 @@ nodes; op_kinds.py, ops that look at memory or change it.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from . import backends
@@ -60,9 +60,10 @@ class Node:
         self.shared: tuple[Tensor, dict[str, Any]] | None = None  # a gradient, and what rules share for it
         self.edges: tuple[Any, ...]
         wanted: tuple[bool, ...]
-        if len(inputs) == 1:  # the common cases, without the cost of a comprehension
+        count = len(inputs)
+        if count == 1:  # the common cases, without the cost of a comprehension
             self.edges, wanted = (inputs[0].node or inputs[0],), (True,)
-        elif len(inputs) == 2:
+        elif count == 2:
             a, b = inputs
             self.edges = (
                 (a.node or a) if a.needs_grad else None,
@@ -74,10 +75,12 @@ class Node:
             wanted = tuple([x.needs_grad for x in inputs])
         self.kept, output = spec.op.keeps.get(wanted) or spec.op.find_kept(wanted)
         self.saved: tuple[Tensor, ...] | None = ()
-        self.versions: Any = ()
+        self.versions: Sequence[int] = ()
         if self.kept:
-            self.saved = inputs = inputs if len(self.kept) == len(inputs) else tuple([inputs[i] for i in self.kept])
-            self.versions = [x.storage.version for x in inputs]
+            if len(self.kept) != count:
+                inputs = tuple([inputs[i] for i in self.kept])
+            self.saved = inputs
+            self.versions = (inputs[0].storage.version,) if len(inputs) == 1 else [x.storage.version for x in inputs]
         self.output: Any = (out.storage, out.offset, out.storage.version) if output else None
         self.age = next(_ages)  # an input is always older: sorting by age is a topological order
 
@@ -280,9 +283,8 @@ class Op:
 
     def spec(self, inputs: tuple[Tensor, ...], attrs: dict[str, Any]) -> Spec:
         """What this op does at this signature, worked out once. Raises what the shape rule raises."""
-        key: tuple[Any, ...] = tuple([x.layout for x in inputs])
-        if attrs:
-            key += tuple(attrs.items())
+        key: tuple[Any, ...] = (inputs[0].layout,) if len(inputs) == 1 else tuple([x.layout for x in inputs])
+        key = (*key, *attrs.items()) if attrs else key
         spec = self.specs.get(key)
         if spec is None:
             if len(self.specs) > 4096:
@@ -313,7 +315,12 @@ class Op:
             out = Tensor.over(x.storage, spec.layout, x.offset + spec.offset)
         else:
             out = Tensor.empty(spec.layout)
-            spec.launch(out, *inputs)
+            if len(inputs) == 1:  # the common cases, without the cost of a star
+                spec.launch(out, inputs[0])
+            elif len(inputs) == 2:
+                spec.launch(out, inputs[0], inputs[1])
+            else:
+                spec.launch(out, *inputs)
         for x in inputs:
             if x.needs_grad:
                 if modes.grad and spec.differentiable:

@@ -53,9 +53,10 @@ class UpdateOp(Op):
 
     def apply(self, *inputs: Tensor, **attrs: Any) -> Tensor:
         spec = self.spec(inputs, attrs)
-        changed = [inputs[i] for i in self.writes(spec)]
-        if modes.grad and any(x.needs_grad for x in changed):
-            raise RuntimeError(f"{self.name} would change a tensor that requires grad; do it under no_grad()")
+        changed = inputs[:1] if self._writes is None else [inputs[i] for i in self.writes(spec)]
+        for x in changed:
+            if x.needs_grad and modes.grad:
+                raise RuntimeError(f"{self.name} would change a tensor that requires grad; do it under no_grad()")
         spec.launch(*inputs)
         for x in changed:
             x.storage.version += 1

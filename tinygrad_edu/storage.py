@@ -17,9 +17,9 @@ import numpy as np
 from .dtypes import BY_NAME, DTYPES, dtype, get_default_dtype
 
 try:
-    from ._core import lib
+    from ._core import ffi, lib
 except ImportError:  # backends/c.py keeps the reason and reports it
-    lib = None
+    ffi = lib = None
 
 NUMPY_DTYPES = {d: np.dtype(d.name) for d in DTYPES}
 OF_NUMPY = {array: d for d, array in NUMPY_DTYPES.items()}  # native ones; quicker than by name
@@ -75,7 +75,7 @@ def layout_of(shape: tuple[int, ...], d: dtype, strides: tuple[int, ...] | None 
 
 # Small blocks are handed out again without asking the core: the two calls cost a tenth of an eager op.
 POOLED, POOLED_BYTES = 64, 4096
-_pools: dict[int, list[int]] = {}
+pools: dict[int, list[int]] = {}
 
 
 class Storage:
@@ -90,11 +90,11 @@ class Storage:
         self.viewed = False  # a view of it exists or existed
 
     if lib is not None:
-
-        def __del__(self, pools: dict[int, list[int]] = _pools, free: Any = lib.tg_free) -> None:
+        # Defaults, as a module's names are gone before the last tensors are when Python ends.
+        def __del__(self, pools: dict[int, list[int]] = pools, most: int = POOLED, free: Any = lib.tg_free) -> None:
             if self.owner is None:
                 pool = pools.get(self.nbytes)
-                if pool is None or len(pool) >= POOLED:
+                if pool is None or len(pool) >= most:
                     free(self.address, self.nbytes)
                 else:
                     pool.append(self.address)
@@ -110,6 +110,15 @@ class Storage:
             return np.empty(layout.shape, d)
         strides = tuple([s * d.itemsize for s in layout.strides])
         return np.ndarray(layout.shape, d, np.asarray(self), offset * d.itemsize, strides)
+
+    def lent(self, layout: Layout, offset: int = 0) -> np.ndarray[Any, Any]:
+        """As array(), at a third of the cost, but this memory is not kept: only for as long as the Storage lives."""
+        if lib is None or layout.numel == 0:
+            return self.array(layout, offset)
+        d = NUMPY_DTYPES[layout.dtype]
+        strides = None if layout.contiguous else tuple([s * d.itemsize for s in layout.strides])
+        memory = ffi.buffer(ffi.cast("char *", self.address), self.nbytes)
+        return np.ndarray(layout.shape, d, memory, offset * d.itemsize, strides)
 
     def expose(self) -> None:
         """Note that others can write to this memory too, so that from now on `version` looks at the bytes."""
@@ -143,6 +152,16 @@ class Exposed(Storage):
 in_range: Callable[[int, int, int, int], int] = (lambda *_: 0) if lib is None else lib.tg_in_range
 
 
+def true_places(address: int, n: int) -> tuple[Storage, int] | None:
+    """The positions of those of n bytes that are not 0, as int64, and how many there are; None without the core."""
+    if lib is None:
+        return None
+    count = int(lib.tg_true_places(address, n, 0))
+    storage = allocate(8 * count)
+    lib.tg_true_places(address, n, storage.address)
+    return storage, count
+
+
 def checksum(storage: Storage) -> int:
     """A number that differs when the bytes do, but for bad luck."""
     if lib is not None:
@@ -152,14 +171,14 @@ def checksum(storage: Storage) -> int:
 
 def allocate(nbytes: int) -> Storage:
     """New memory, not cleared. Raises MemoryError."""
-    pool = _pools.get(nbytes)
+    pool = pools.get(nbytes)
     if pool:
         return Storage(pool.pop(), nbytes, None)
     nbytes = nbytes or 1
     if lib is None:
         return adopt(np.empty(nbytes, np.uint8))
     if nbytes <= POOLED_BYTES:
-        _pools.setdefault(nbytes, [])
+        pools.setdefault(nbytes, [])
     address = lib.tg_alloc(nbytes)
     if not address:
         raise MemoryError(f"cannot allocate {nbytes} bytes for a tensor")
@@ -208,8 +227,12 @@ def from_python(data: Any, d: dtype | None) -> tuple[Storage, Layout]:
     if d is None:
         raise TypeError(f"can't convert {array.dtype} to a tensor; the dtypes are {', '.join(BY_NAME)}")
     layout = layout_of(array.shape, d)
-    storage = allocate(layout.nbytes)
-    np.copyto(storage.array(layout), array, casting="unsafe")  # a copy always: the caller's memory stays the caller's
+    storage = allocate(layout.nbytes)  # a copy always: the caller's memory stays the caller's
+    if lib is None or array.dtype != NUMPY_DTYPES[d] or not array.flags.c_contiguous:
+        with np.errstate(invalid="ignore"):  # of a NaN as an integer, which NumPy would warn of
+            np.copyto(storage.array(layout), array, casting="unsafe")
+    else:  # a third of the cost
+        ffi.memmove(ffi.cast("char *", storage.address), array, layout.nbytes)
     return storage, layout
 
 

@@ -657,6 +657,8 @@ static const family_case cases[] = {
     {"sum", reduction, "w"},
     {"prod", reduction, "w"},
     {"mean", reduction, "x"},
+    {"norm", reduction, "x"},
+    {"logsumexp", reduction, "x"},
     {"var", reduction, "x"},
     {"amax", reduction, "x"},
     {"amin", reduction, "x"},

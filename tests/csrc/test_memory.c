@@ -36,6 +36,19 @@ static void test_in_range(void) {
     }
 }
 
+static void test_true_places(void) {
+    enum { N = 37 };
+    uint8_t bytes[N];
+    int64_t places[N + 1], expected = 0;
+    for (int i = 0; i < N; i++) bytes[i] = (uint8_t)(i % 3 ? 0 : i + 1), expected += i % 3 == 0;
+    places[expected] = -7;
+    CHECK(tg_true_places((uintptr_t)bytes, N, 0) == expected, "counted");
+    CHECK(tg_true_places((uintptr_t)bytes, N, (uintptr_t)places) == expected, "counted while written");
+    for (int k = 0; k < expected; k++) CHECK(places[k] == 3 * k, "place %d is %lld", k, (long long)places[k]);
+    CHECK(places[expected] == -7, "written past the end");
+    CHECK(tg_true_places((uintptr_t)bytes, 0, (uintptr_t)places) == 0, "none in nothing");
+}
+
 static void test_checksum(void) {
     enum { N = 1000 };
     char data[N];
@@ -93,4 +106,5 @@ void test_memory(void) {
     CHECK(tg_memory_in_use() == start, "%lld bytes lost", (long long)(tg_memory_in_use() - start));
     test_checksum();
     test_in_range();
+    test_true_places();
 }

@@ -12,13 +12,14 @@ import warnings
 import numpy as np
 
 from ..dtypes import int64
-from ..modes import modes
+from ..modes import modes, watching
 from ..ops.common import broadcast_shapes
 from ..ops.compare import gt, lt, ne, where
 from ..ops.elementwise import abs, exp, log, square
-from ..ops.gather import gather
+from ..ops.gather import gather, gather_op
 from ..ops.loss import binary_cross_entropy_op, cross_entropy_rows, log_sigmoid
 from ..ops.norm import log_softmax
+from ..ops.rows import all_in_range
 from ..tensor import Tensor
 
 Legacy = bool | None
@@ -69,10 +70,13 @@ def _pair(name: str, input: Tensor, target: Tensor) -> None:
 # Classes
 
 
-def _check_classes(name: str, target: Tensor, classes: int, ignore_index: int) -> None:
-    """Raise IndexError for a target that is no class, unless a step is being recorded."""
-    if modes.recording:
-        return
+def _check_classes(name: str, target: Tensor, classes: int, ignore_index: int) -> bool:
+    """Whether every target is known to be a class and none ignored. Raise IndexError for one that is neither, unless a
+    step is being recorded: then nothing is known."""
+    if watching and modes.recording:
+        return False
+    if all_in_range(target, 0, classes - 1):
+        return not 0 <= ignore_index < classes
     values = target.array()
     wrong = values.view(np.uint64) >= classes  # a negative number is a huge one
     if wrong.any() and (wrong := wrong & (values != ignore_index)).any():
@@ -80,10 +84,14 @@ def _check_classes(name: str, target: Tensor, classes: int, ignore_index: int) -
             f"{name}: target {values[wrong].flat[0]} is out of bounds for {classes} classes; expected 0 to "
             f"{classes - 1}, or ignore_index={ignore_index}"
         )
+    return False
 
 
-def _check_target(name: str, input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int) -> int:
-    """The dimension of the classes. Raises where shapes, dtypes or values do not fit (see the callers)."""
+def _check_target(
+    name: str, input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int
+) -> tuple[int, bool]:
+    """The dimension of the classes, and whether all targets are known to count. Raises where shapes, dtypes or values
+    do not fit (see the callers)."""
     floating(name, input, weight)
     shape = input.layout.shape
     if not shape:
@@ -96,8 +104,7 @@ def _check_target(name: str, input: Tensor, target: Tensor, weight: Tensor | Non
     if target.layout.dtype is not int64:
         raise RuntimeError(f"{name}: class numbers must be int64, got {target.dtype}")
     check_weight(name, weight, shape[dim])
-    _check_classes(name, target, shape[dim], ignore_index)
-    return dim
+    return dim, _check_classes(name, target, shape[dim], ignore_index)
 
 
 def check_weight(name: str, weight: Tensor | None, classes: int) -> None:
@@ -136,12 +143,15 @@ def cross_entropy(
         if ignore_index >= 0:
             raise RuntimeError(f"{name}: ignore_index is for class numbers, not for probabilities")
         return _cross_entropy_of_probabilities(input, target, weight, reduction, label_smoothing)
-    dim = _check_target(name, input, target, weight, ignore_index)
+    dim, all_count = _check_target(name, input, target, weight, ignore_index)
     if weight is None and label_smoothing == 0:
-        rows = input.movedim(dim, -1).reshape(-1, input.layout.shape[dim])
-        loss = cross_entropy_rows.apply(rows, target.reshape(-1).contiguous(), ignore_index=ignore_index)
+        rows, classes = input, target
+        if input.layout.ndim != 2 or not target.layout.contiguous:
+            rows = input.movedim(dim, -1).reshape(-1, input.layout.shape[dim])
+            classes = target.reshape(-1).contiguous()
+        loss = cross_entropy_rows.apply(rows, classes, ignore_index=ignore_index)
         if reduction == "mean":
-            return loss.sum() / ne(target, ignore_index).sum().to(loss.dtype)
+            return loss.sum() / (float(target.layout.numel) if all_count else _counts(target, ignore_index, loss))
         return reduced(loss.reshape(target.layout.shape), reduction, name)
     log_p = log_softmax(input, dim)
     loss = nll_loss(log_p, target, weight, ignore_index=ignore_index, reduction=reduction)
@@ -155,6 +165,11 @@ def cross_entropy(
     else:
         spread = reduced(spread, reduction, name)
     return loss * (1.0 - label_smoothing) + spread * (label_smoothing / input.layout.shape[dim])
+
+
+def _counts(target: Tensor, ignore_index: int, loss: Tensor) -> Tensor:
+    """How many targets are not ignored, as a number of the loss's dtype."""
+    return ne(target, ignore_index).sum().to(loss.layout.dtype)
 
 
 def _along(weight: Tensor, dim: int, x: Tensor) -> Tensor:
@@ -201,7 +216,10 @@ def nll_loss(
     """-input[target] for log-probabilities (C) or (N, C, ...); arguments and errors are cross_entropy's."""
     name = "nll_loss"
     reduction = chosen(size_average, reduce, reduction)
-    dim = _check_target(name, input, target, weight, ignore_index)
+    dim, all_count = _check_target(name, input, target, weight, ignore_index)
+    if all_count and weight is None:
+        loss = -gather_op(input, target.unsqueeze(dim), dim=dim).squeeze(dim)
+        return loss.sum() / float(target.layout.numel) if reduction == "mean" else reduced(loss, reduction, name)
     counted = ne(target, ignore_index)
     picked = gather(input, dim, where(counted, target, 0).unsqueeze(dim)).squeeze(dim)
     weights = _weights(weight, target, counted, input)
@@ -266,7 +284,7 @@ def binary_cross_entropy(
     name = "binary_cross_entropy"
     reduction = chosen(size_average, reduce, reduction)
     _same_sizes(name, input, target)
-    if not modes.recording and not ((input.array() >= 0) & (input.array() <= 1)).all():
+    if not (watching and modes.recording) and not ((input.array() >= 0) & (input.array() <= 1)).all():
         raise RuntimeError(f"{name}: all elements of input should be between 0 and 1")
     loss = binary_cross_entropy_op(input, target)
     return reduced(loss if weight is None else loss * weight, reduction, name)

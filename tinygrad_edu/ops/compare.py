@@ -165,6 +165,16 @@ class Where(Op):
 
     def __call__(self, condition: Any, input: Any = None, other: Any = None) -> Tensor:  # type: ignore[override]
         """With the condition alone: nonzero(condition, as_tuple=True)."""
+        if other.__class__ is float and isinstance(input, Tensor) and input.layout.dtype.is_floating_point:
+            other = constant(other, input.layout.dtype)  # numbers first, only to be quick
+        elif input.__class__ is float and isinstance(other, Tensor) and other.layout.dtype.is_floating_point:
+            input = constant(input, other.layout.dtype)
+        try:  # three tensors of a signature met before: only a bool and two equal dtypes ever get one
+            spec = self.specs.get((condition.layout, input.layout, other.layout))
+        except AttributeError:
+            spec = None
+        if spec is not None:
+            return self.run(spec, (condition, input, other))
         condition = as_tensor(condition, "where")
         if input is None and other is None:
             from .gather import nonzero  # which needs where
@@ -174,8 +184,6 @@ class Where(Op):
             condition = condition.to(bool_)
         if condition.layout.dtype is not bool_:
             raise RuntimeError(f"where: the condition must be a bool tensor, got {condition.layout.dtype}")
-        if input.__class__ is float and isinstance(other, Tensor) and other.layout.dtype.is_floating_point:
-            return self.apply(condition, constant(input, other.layout.dtype), other)  # the form that many rules use
         return self.apply(condition, *promoted("where", input, other))
 
 
@@ -229,6 +237,12 @@ class Clamp(Op):
         """Elements below min become min, then those above max become max. NaN stays.
 
         Raises RuntimeError without any bound."""
+        try:  # a signature met before
+            spec = self.specs[input.layout, min, max]
+        except (KeyError, TypeError, AttributeError):
+            pass
+        else:
+            return self.run(spec, (input,))
         bounds = [bound for bound in (min, max) if bound is not None]
         if not bounds:
             raise RuntimeError("clamp: at least one of min and max must not be None")
@@ -238,7 +252,10 @@ class Clamp(Op):
         x = x if x.layout.dtype is d else x.to(d)
         if all(isinstance(bound, (bool, int, float)) and bound == bound for bound in bounds):
             lowest, highest = -math.inf if min is None else float(min), math.inf if max is None else float(max)
-            return self.apply(x, min=lowest, max=highest)
+            spec = self.spec((x,), {"min": lowest, "max": highest})
+            if x is input:
+                self.specs[x.layout, min, max] = spec
+            return self.run(spec, (x,))
         if min is not None:
             x = where((x < min) | isnan(as_tensor(min, "clamp")), min, x)
         if max is not None:

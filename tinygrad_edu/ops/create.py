@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from .. import backends
 from .. import storage as memory
 from ..dtypes import BY_NAME, dtype_of_number, get_default_dtype, held, int64
 from ..dtypes import dtype as Dtype  # parameters are named dtype and device
 from ..interop import device as Device
 from ..modes import watching
+from ..op import Spec
 from ..storage import layout_of
 from ..tensor import Tensor
 from .common import Number, as_number, constant, shape_args
@@ -86,14 +88,37 @@ def from_numpy(ndarray: Any) -> Tensor:
 # Of one value
 
 
+_fills: dict[tuple[Any, ...], tuple[Spec, tuple[Tensor]]] = {}
+backends.on_change.append(_fills.clear)
+
+
+def _filled(name: str, size: Any, value: Number, d: Dtype) -> Tensor:
+    """A new tensor of one value: a copy of the number, seen in that shape."""
+    key = (size, value or str(value), d)  # 0.0 equals -0.0, their texts do not
+    try:
+        known = _fills.get(key)
+    except TypeError:  # sizes in a list
+        return _filled(name, _shape((size,), name), value, d)
+    if known is None:
+        if len(_fills) > 4096:
+            _fills.clear()
+        seen = constant(value, d).expand(_shape((size,), name))
+        known = _fills[key] = copy_op.spec((seen,), {}), (seen,)
+    return copy_op.run(*known)
+
+
 def full(
     size: Any, fill_value: Number, *, dtype: Dtype | None = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """fill_value everywhere; without dtype the number's own: bool, int64 or the default float."""
     value = as_number(fill_value)
-    d = dtype_of_number(value) if dtype is None else dtype
-    shape = _shape((size,), "full")
-    return _finished(copy_op(constant(held(value, d, "full"), d).expand(shape)), requires_grad, device)
+    d = dtype or dtype_of_number(value)
+    return _finished(_filled("full", size, held(value, d, "full"), d), requires_grad, device)
+
+
+def _sizes(args: tuple[Any, ...]) -> Any:
+    """f(2, 3) and f((2, 3)) as (2, 3)."""
+    return args[0] if len(args) == 1 and isinstance(args[0], (tuple, list)) else args
 
 
 def _shape(size: tuple[Any, ...], name: str) -> tuple[int, ...]:
@@ -105,14 +130,12 @@ def _shape(size: tuple[Any, ...], name: str) -> tuple[int, ...]:
 
 def zeros(*size: Any, dtype: Dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """0 everywhere, in the default float dtype."""
-    return full(
-        _shape(size, "zeros"), 0, dtype=dtype or get_default_dtype(), device=device, requires_grad=requires_grad
-    )
+    return _finished(_filled("zeros", _sizes(size), 0, dtype or get_default_dtype()), requires_grad, device)
 
 
 def ones(*size: Any, dtype: Dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """1 everywhere, in the default float dtype."""
-    return full(_shape(size, "ones"), 1, dtype=dtype or get_default_dtype(), device=device, requires_grad=requires_grad)
+    return _finished(_filled("ones", _sizes(size), 1, dtype or get_default_dtype()), requires_grad, device)
 
 
 def empty(*size: Any, dtype: Dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:

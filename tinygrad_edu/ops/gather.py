@@ -30,6 +30,7 @@ from .rows import (
     pick_rows,
     positions,
     rows_fit,
+    true_positions,
     zero,
 )
 from .views import expand, narrow, reshape, unsqueeze
@@ -341,5 +342,5 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The elements where the mask is true, (k,); both broadcast. Not in a recorded step, as nonzero."""
     shape = broadcast_shapes("masked_select", input.layout.shape, mask.layout.shape)
-    (at,) = nonzero(reshape(expand(_mask(mask, "masked_select"), shape), -1), as_tuple=True)
+    at = true_positions(expand(_mask(mask, "masked_select"), shape))
     return pick_rows(reshape(expand(input, shape), -1), at, 0)

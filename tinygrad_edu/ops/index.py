@@ -2,9 +2,9 @@
 
 Integers, slices, None and ... make one view (slice_op). Integer tensors, lists and arrays, and masks, which become the
 positions of their true elements, then pick from it: the indexed dimensions are seen as one, their positions combined
-into one number, and index_select does the rest; index_copy and index_add write. What an index does depends on layouts
-alone, so it is worked out once (a Plan). Left out: negative steps, and uint8 masks, which PyTorch gives up. Read next:
-order.py.
+into one number (a lone mask gives such at once), and index_select does the rest; index_copy and index_add write.
+What an index does depends on layouts alone, so it is worked out once (a Plan). Left out: negative steps, and uint8
+masks, which PyTorch gives up. Read next: order.py.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 from .. import backends
 from .. import storage as memory
 from ..dtypes import bool_, int64, uint8
-from ..modes import modes, no_grad
+from ..modes import modes, no_grad, watching
 from ..op import Spec
 from ..storage import Layout
 from ..tensor import Tensor
@@ -38,6 +38,7 @@ from .rows import (
     index_select_op,
     joined,
     positions,
+    true_positions,
 )
 from .views import expand, reshape
 
@@ -70,15 +71,22 @@ class _New(NamedTuple):
     positions: Any  # a tensor; in a key its layout
 
 
+class _Masked(NamedTuple):
+    """In a key, a mask that is the only index tensor: the dimensions it covers count as one."""
+
+    mask: Layout
+    positions: Layout
+
+
 class Plan(NamedTuple):
     """What an index does to a tensor of some layout, whatever the values of its index tensors."""
 
     slice: Spec | None  # the view that comes first; None: the tensor as it is
-    places: Ints  # of each index tensor, the dimension of x that it looks into (-1: a new one)
-    sizes: Ints  # and how many positions that has
+    places: Ints  # of each index tensor to be checked, the dimension of x that it looks into (-1: a new one)
+    sizes: Ints  # of the indexed dimensions
     order: Ints | None  # the permutation of the view that makes the indexed dimensions neighbours
     first: int  # the first of them then
-    flat: Spec | None  # of flat_index, for several index tensors
+    flat: Spec | None  # of flat_index, unless the index tensor is one of positions in a line
     copies: bool  # no strides see the indexed dimensions as one
     select: Spec | None  # of index_select, if there is an index tensor
 
@@ -107,11 +115,15 @@ def _resolve(x: Tensor, index: Any) -> tuple[Plan, tuple[Tensor, ...]]:
 
 
 def _key(items: tuple[Any, ...]) -> tuple[Any, tuple[Tensor, ...]]:
-    """Numbers, slices, None, ... and int64 tensors as something hashable, layouts for tensors; None for any other."""
+    """Numbers, slices, None, ..., and either int64 tensors or one mask as something hashable, layouts for tensors;
+    None for any other."""
     key: list[Any] = []
     given: list[Tensor] = []
+    masked = False
     for item in items:
         kind = type(item)
+        if kind is list or kind is np.ndarray:
+            item = _item(item)
         if kind is int or item is None or item is Ellipsis:
             key.append(item)
         elif kind is slice:
@@ -119,9 +131,18 @@ def _key(items: tuple[Any, ...]) -> tuple[Any, tuple[Tensor, ...]]:
             if type(a) not in PLAIN or type(b) not in PLAIN or type(c) not in PLAIN:
                 return None, ()
             key.append((a, b, c))
-        elif isinstance(item, Tensor) and item.layout.dtype is int64 and (item.layout.ndim or modes.recording):
-            key.append(item.layout)
-            given.append(item)
+        elif isinstance(item, Tensor) and not masked and (item.layout.ndim or (watching and modes.recording)):
+            d = item.layout.dtype
+            masked = d is bool_ and not given and item.layout.ndim > 0
+            if masked:
+                found = true_positions(item)
+                key.append(_Masked(item.layout, found.layout))
+                given.append(found)
+            elif d is int64:
+                key.append(item.layout)
+                given.append(item)
+            else:
+                return None, ()
         elif kind is _New:
             key.append(_New(item.positions.layout))
             given.append(item.positions)
@@ -187,11 +208,15 @@ def _is_mask(item: Any) -> bool:
 
 def _true_positions(mask: Tensor, shape: Ints, dim: int) -> tuple[Tensor, ...]:
     """A tensor of positions for each dimension of the mask; of a 0-d one, the position 0 or none in a new dimension."""
-    if mask.layout.shape != shape:
-        raise IndexError(
-            f"x[...]: a mask of shape {mask.layout.shape} does not fit the sizes {shape} of dimension {dim} and on"
-        )
+    _check_mask(mask.layout, shape, dim)
     return nonzero(mask, as_tuple=True)  # type: ignore[no-any-return]
+
+
+def _check_mask(mask: Layout, shape: Ints, dim: int) -> None:
+    if mask.shape != shape:
+        raise IndexError(
+            f"x[...]: a mask of shape {mask.shape} does not fit the sizes {shape} of dimension {dim} and on"
+        )
 
 
 def _plan(x: Layout, key: tuple[Any, ...]) -> Plan:
@@ -199,7 +224,8 @@ def _plan(x: Layout, key: tuple[Any, ...]) -> Plan:
     step: list[int] = []
     axis: list[int] = []
     shape: list[int] = []
-    advanced: list[tuple[int, int, int, Layout]] = []  # dimension of the view, of x, its size, positions
+    advanced: list[tuple[int, int, int]] = []  # dimension of the view, of x, its size
+    given: list[Layout] = []  # positions in these
 
     def keep(first: int, by: int, n: int) -> None:
         start.append(first)
@@ -212,13 +238,22 @@ def _plan(x: Layout, key: tuple[Any, ...]) -> Plan:
         if item is None:
             shape.append(1)
         elif type(item) is _New:
-            advanced.append((len(shape), -1, 1, item.positions))
+            advanced.append((len(shape), -1, 1))
+            given.append(item.positions)
             shape.append(1)
+        elif type(item) is _Masked:
+            sizes, n = x.shape[d : d + item.mask.ndim], item.mask.ndim
+            _check_mask(item.mask, sizes, d)
+            given.append(item.positions)
+            for k in range(n):
+                advanced.append((len(shape), d + k, sizes[k]))
+                keep(0, 1, sizes[k])
         elif isinstance(item, Layout):
             n = x.shape[d]
             if item.numel and not n:
                 raise IndexError(f"x[...]: an index into dimension {d}, which has size 0")
-            advanced.append((len(shape), d, n, item))
+            advanced.append((len(shape), d, n))
+            given.append(item)
             keep(0, 1, n)
         elif isinstance(item, tuple):
             keep(*_slice_numbers(slice(*item), x.shape[d]))
@@ -234,23 +269,24 @@ def _plan(x: Layout, key: tuple[Any, ...]) -> Plan:
     if not advanced:
         return Plan(view, (), (), None, 0, None, False, None)
     dims = [d for d, *_ in advanced]
-    given = [i.shape for *_, i in advanced]
     try:
-        broadcast_shapes("x[...]", *given)
+        broadcast_shapes("x[...]", *[i.shape for i in given])
     except RuntimeError:
-        raise IndexError(f"x[...]: index tensors of shapes {', '.join(map(str, given))} do not broadcast") from None
+        shapes = ", ".join(str(i.shape) for i in given)
+        raise IndexError(f"x[...]: index tensors of shapes {shapes} do not broadcast") from None
     order, first = None, dims[0]
     if dims != list(range(first, first + len(dims))):  # what they pick comes first, as in NumPy
-        if any(i.ndim == 0 for *_, i in advanced):
+        if any(i.ndim == 0 for i in given):
             modes.leaves_tape("x[...] with a 0-d tensor apart from another index tensor")
         order, first = (*dims, *[d for d in range(len(shape)) if d not in dims]), 0
-    places, sizes = tuple([d for _, d, *_ in advanced]), tuple([n for _, _, n, _ in advanced])
-    base, index = view.layout, advanced[0][3]
+    masked = any(type(item) is _Masked for item in key)  # whose positions are in range by themselves
+    places, sizes = () if masked else tuple([d for _, d, _ in advanced]), tuple([n for *_, n in advanced])
+    base, index = view.layout, given[0]
     if order is not None:
         base = permute_op.specialise((base,), {"dims": order}).layout
     flat = None
-    if len(dims) > 1 or not (index.contiguous or index.ndim == 1):
-        flat = flat_index.specialise(tuple([i for *_, i in advanced]), {"sizes": sizes})
+    if len(given) > 1 or not (index.contiguous or index.ndim == 1):
+        flat = flat_index.specialise(tuple(given), {"sizes": sizes})
         index = flat.layout
     copies = joined(base, first, len(dims)) is None
     if copies:
@@ -261,7 +297,7 @@ def _plan(x: Layout, key: tuple[Any, ...]) -> Plan:
 
 def _whole(key: tuple[Any, ...], ndim: int) -> list[Any]:
     """The items with slices for what ..., or the end, stands for. Raises IndexError for too many."""
-    used = sum(item is not None and item is not Ellipsis and type(item) is not _New for item in key)
+    used = sum(_covered(item) for item in key)
     if used > ndim:
         raise IndexError(f"x[...]: {used} indices for a tensor of {ndim} dimensions")
     dots = [k for k, item in enumerate(key) if item is Ellipsis]
@@ -269,6 +305,13 @@ def _whole(key: tuple[Any, ...], ndim: int) -> list[Any]:
         raise IndexError("x[...]: an index can only have a single ellipsis (...)")
     at = dots[0] if dots else len(key)
     return [*key[:at], *[(None, None, None)] * (ndim - used), *key[at + 1 :]]
+
+
+def _covered(item: Any) -> int:
+    """How many dimensions of x an item of a key speaks of."""
+    if type(item) is _Masked:
+        return item.mask.ndim
+    return int(item is not None and item is not Ellipsis and type(item) is not _New)
 
 
 def _slice_numbers(item: slice, n: int) -> tuple[int, int, int]:
@@ -297,9 +340,9 @@ def _pick(base: Tensor, plan: Plan, given: tuple[Tensor, ...]) -> Picked:
     order = tuple(range(base.layout.ndim)) if plan.order is None else plan.order
     if plan.order is not None:
         base = permute_op(base, dims=order)
-    linear = flat_index(*given, sizes=plan.sizes)
-    shape, first, last = base.layout.shape, plan.first, plan.first + len(given)
-    flat = base if len(given) == 1 else reshape(base, (*shape[:first], math.prod(plan.sizes), *shape[last:]))
+    linear = given[0] if plan.flat is None else flat_index.run(plan.flat, given)
+    shape, first, last = base.layout.shape, plan.first, plan.first + len(plan.sizes)
+    flat = base if len(plan.sizes) == 1 else reshape(base, (*shape[:first], math.prod(plan.sizes), *shape[last:]))
     result_shape = (*shape[:first], *linear.layout.shape, *shape[last:])
     return Picked(flat, reshape(linear, linear.layout.numel), first, order, shape, result_shape)
 

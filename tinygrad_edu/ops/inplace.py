@@ -153,17 +153,22 @@ def _copy(input: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     return flat_in(input, as_tensor(src, "copy_").to(input.layout.dtype).expand(input.layout.shape))
 
 
-def _fill(input: Tensor, value: Any) -> Tensor:
-    d = input.layout.dtype
+def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
+    """Take over the values of src, broadcast and converted; returns the tensor."""
+    if not isinstance(src, Tensor) or (modes.grad and (self.needs_grad or src.needs_grad)):
+        return change(self, _copy, src)
+    return move.write(self, src)
+
+
+def fill_(self: Tensor, value: Any) -> Tensor:
+    """Set every element to a number, or the value of a 0-d tensor; returns the tensor."""
+    d = self.layout.dtype
     value = constant(held(value, d, "fill_"), d) if isinstance(value, (bool, int, float)) else as_tensor(value, "fill_")
     if value.layout.ndim:
         raise RuntimeError(f"fill_: expected a number or 0-d tensor, got shape {value.layout.shape}")
-    return _copy(input, value)
-
-
-copy_, fill_ = forms(_copy, _fill)
+    return copy_(self, value)
 
 
 def zero_(self: Tensor) -> Tensor:
     """Set every element to 0."""
-    return change(self, _fill, 0)
+    return copy_(self, constant(0, self.layout.dtype))

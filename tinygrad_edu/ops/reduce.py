@@ -1,4 +1,4 @@
-"""Reductions: ops over a sorted tuple of dimensions, and what is composed of them (var, norm, logsumexp, max with dim).
+"""Reductions: ops over a sorted tuple of dimensions, and what is composed of them (std, norms, max with dim).
 
 A primitive `..._op` takes dim and keepdim as they stand; the function of the plain name takes what PyTorch's takes.
 Gradients at ties and at 0 are PyTorch's: amax shares evenly, max with dim gives all to the index that it names, a norm
@@ -21,8 +21,8 @@ from ..op import Op, Spec
 from ..storage import Layout, layout_of
 from ..tensor import Tensor
 from .common import as_tensor, floating, normal_dim, normal_dims, refuse_bools, same_shape, shape_args, unary, zeros_as
-from .compare import isinf, maximum, minimum, ne, where
-from .elementwise import abs, exp, log, pow, sign, square
+from .compare import maximum, minimum, ne, where
+from .elementwise import abs, exp, pow, sign
 from .gather import gather
 from .join import cat, flip
 from .order import Ordered
@@ -157,6 +157,20 @@ def var_op(out, input, *, dim, keepdim, correction):
     np.var(input, axis=dim, keepdims=keepdim, ddof=correction, out=out)
 
 
+@Reduction
+def norm_op(out, input, *, dim, keepdim):
+    """sqrt(sum(x^2)), with gradient 0 where it is 0."""
+    np.sqrt(np.sum(np.square(input), axis=dim, keepdims=keepdim), out=out)
+
+
+@Reduction
+def logsumexp_op(out, input, *, dim, keepdim):
+    """log(sum(exp(x))), the largest x taken out first so that nothing overflows."""
+    top = np.max(input, axis=dim, keepdims=True)
+    top = np.where(np.isinf(top), 0, top)
+    np.add(np.log(np.sum(np.exp(input - top), axis=dim, keepdims=keepdim)), top.reshape(out.shape), out=out)
+
+
 @unary()
 def sqrt_flat_at_0(out, input):
     """The square root, with gradient 0 at 0."""
@@ -216,6 +230,20 @@ def _var_rule(g: Tensor, input: Tensor, dim: tuple[int, ...], keepdim: bool, cor
 
 
 var_op.vjps(input=_var_rule)
+
+
+def _norm_rule(g: Tensor, input: Tensor, y: Tensor, dim: tuple[int, ...], keepdim: bool) -> Tensor:
+    none = y == 0.0
+    return input * spread(where(none, 0.0, g / where(none, 1.0, y)), input.layout.shape, dim, keepdim)
+
+
+def _logsumexp_rule(g: Tensor, input: Tensor, y: Tensor, dim: tuple[int, ...], keepdim: bool) -> Tensor:
+    shape = input.layout.shape
+    return spread(g, shape, dim, keepdim) * exp(input - spread(y, shape, dim, keepdim))
+
+
+norm_op.vjps(input=_norm_rule)
+logsumexp_op.vjps(input=_logsumexp_rule)
 sqrt_flat_at_0.vjps(input=lambda g, y: where(y == 0.0, 0.0, g / where(y == 0.0, 1.0, y * 2.0)))
 
 
@@ -307,6 +335,8 @@ def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
 
 
 def _extremum(value: Reduction, place: Reduction, pairwise: Op, input: Tensor, dim: Any, keepdim: bool) -> Any:
+    if not isinstance(input, Tensor):
+        raise TypeError(f"{pairwise.name}: expected a Tensor, got {type(input).__name__}")
     if dim is None:
         return value.over(input, None, False)
     if isinstance(dim, Tensor):
@@ -431,7 +461,7 @@ def norm(
     if isinstance(p, str):
         raise ValueError(f"norm: p must be a number or 'fro', got {p!r}")
     if p == 2:
-        return sqrt_flat_at_0(sum(square(input), dim, keepdim))
+        return norm_op.over(input, dim, keepdim)
     if p == 1:
         return sum(abs(input), dim, keepdim)
     if p == 0:
@@ -449,13 +479,13 @@ def norm(
 def logsumexp(input: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:
     """log(sum(exp(x))) over dim, without overflow. Of nothing but -inf it is -inf, with any +inf it is inf."""
     input = floating(input, "logsumexp")
-    dims = normal_dims(dim, input.layout.ndim, "logsumexp")
-    if not count(input.layout.shape, dims):
-        return sum_op(input, dim=dims, keepdim=keepdim) - math.inf
-    top = amax_op(input.detach(), dim=dims, keepdim=True)
-    top = where(isinf(top), 0.0, top)
-    y = log(sum_op(exp(input - top), dim=dims, keepdim=keepdim))
-    return y + (top if keepdim else top.reshape(y.layout.shape))
+    if not input.layout.numel:
+        return sum(input, dim, keepdim) - math.inf
+    if isinstance(dim, int):
+        return logsumexp_op.over(input, dim, keepdim)
+    for d in normal_dims(dim, input.layout.ndim, "logsumexp")[::-1] or (None,):  # one by one, as it is its own sum
+        input = logsumexp_op.over(input, d, keepdim)
+    return input
 
 
 # Running sums

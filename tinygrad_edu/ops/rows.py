@@ -42,6 +42,12 @@ def positions(index: Any, name: str) -> Tensor:
     return index if d is int64 else cast_op(index, dtype=int64)
 
 
+def all_in_range(index: Tensor, low: int, high: int) -> bool:
+    """Whether all of an int64 tensor is seen, at little cost, to be from low to high."""
+    layout = index.layout
+    return layout.contiguous and bool(memory.in_range(index.address, layout.numel, low, high))
+
+
 def check_positions(
     index: Tensor, n: int, dim: int, name: str, lowest: int = 0, error: type[Exception] = IndexError
 ) -> None:
@@ -56,6 +62,19 @@ def check_positions(
     if low < lowest or high >= n:
         wrong = low if low < lowest else high
         raise error(f"{name}: index {wrong} is out of range for dimension {dim} of size {n}")
+
+
+def true_positions(mask: Tensor) -> Tensor:
+    """The positions, int64 (k,), of what is true in a bool tensor seen as one dimension.
+
+    Their number depends on values, so a step that calls this can't be recorded (RuntimeError)."""
+    modes.leaves_tape("indexing with a mask")
+    layout = mask.layout
+    found = memory.true_places(mask.address, layout.numel) if layout.contiguous else None
+    if found is None:
+        return Tensor.over(*memory.from_python(np.flatnonzero(mask.array()), int64))
+    storage, count = found
+    return Tensor.over(storage, layout_of((count,), int64))
 
 
 # Rows: an index of any shape into one dimension, or into several neighbours that count as one
