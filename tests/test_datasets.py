@@ -175,6 +175,7 @@ class Server(http.server.BaseHTTPRequestHandler):
     files: dict[str, bytes]
     ranges = True
     break_after = 0  # bytes after which the connection is cut, if any
+    length = ""  # said instead of the true one
 
     def do_GET(self):
         self.server.asked.append((self.path, self.headers.get("Range")))
@@ -189,7 +190,7 @@ class Server(http.server.BaseHTTPRequestHandler):
                 self.send_error(416)
                 return
         self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(data) - start))
+        self.send_header("Content-Length", self.length or str(len(data) - start))
         self.end_headers()
         body = data[start:]
         self.wfile.write(body[: self.break_after] if self.break_after else body)
@@ -228,6 +229,17 @@ def test_download_into_root_and_never_again(tmp_path):
         assert is_small(kind("root", download=True)) and len(asked) == count == 4
     left = sorted(p.name for p in (tmp_path / "root/Small/raw").iterdir())
     assert left == ["some-images.gz", "some-labels.gz"]
+
+
+def test_a_length_that_is_no_number_does_not_matter():
+    with serving(packed_files(), length="unknown") as (url, _):
+        assert is_small(with_mirrors(url)("root", download=True))
+
+
+def test_a_folder_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").write_text("")
+    with serving(packed_files()) as (url, _), pytest.raises(DatasetError, match=r"^\S*/Small/raw: Not a directory\n"):
+        with_mirrors(url)(tmp_path / "file", download=True)
 
 
 def test_download_goes_to_the_cache_by_default(tmp_path):

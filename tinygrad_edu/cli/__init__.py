@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (RuntimeError, ValueError, OSError, MemoryError, ImportError) as error:
         if "trace" in os.environ.get("TG_DEBUG", ""):
             raise
-        from ..reports.sweep import reason
+        from ..datasets.download import reason
 
         print(f"tinygrad-edu: {reason(error)}", file=sys.stderr)
         return 1

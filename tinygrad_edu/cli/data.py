@@ -55,6 +55,8 @@ def files_of(kind: Any) -> list[Resource]:
 
 def look(kind: Any, resource: Resource, root: str | None, read: bool) -> tuple[str, str]:
     """Where a file is ("" if nowhere), and what is wrong with it as far as was looked."""
+    from ..datasets.download import reason
+
     path = kind.source.find(resource, root)
     if path is None:
         archive = kind.source.find(kind.archive, root) if hasattr(kind, "archive") else None
@@ -65,7 +67,7 @@ def look(kind: Any, resource: Resource, root: str | None, read: bool) -> tuple[s
         if read:
             resource.read(path)
     except (ValueError, OSError) as error:
-        return str(path), str(error)
+        return str(path), reason(error)
     return str(path), ""
 
 

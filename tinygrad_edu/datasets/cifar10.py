@@ -19,7 +19,7 @@ import numpy as np
 
 from ..ops.create import from_numpy
 from ..tensor import Tensor
-from .download import DownloadError, download
+from .download import DownloadError, download, reason
 from .resource import DatasetError, Resource, Source
 from .vision import ImageDataset
 
@@ -82,7 +82,7 @@ class CIFAR10(ImageDataset):
                 download([mirror + self.archive.name for mirror in self.source.mirrors], path, self.archive.read)
                 return path
             except (DownloadError, OSError) as error:
-                failure = f"{error}\n"
+                failure = f"{reason(error)}\n"
         raise DatasetError(failure + self.source.advice(self.archive, root, fetch))
 
     def unpack(self, archive: Path) -> None:
@@ -102,7 +102,7 @@ class CIFAR10(ImageDataset):
                     batch.read(part)
                     os.replace(part, folder / batch.name)
         except (tarfile.TarError, EOFError, zlib.error, ValueError, OSError) as error:
-            raise DatasetError(f"{archive} can't be unpacked: {error}") from None
+            raise DatasetError(f"{archive} can't be unpacked: {reason(error)}") from None
         if known:
             raise DatasetError(f"{archive} has no {', '.join(known)}")
 

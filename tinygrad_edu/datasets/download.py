@@ -28,6 +28,8 @@ def download(urls: Sequence[str], path: Path, check: Callable[[Path], object], p
     A broken connection leaves PATH.part, where the next call goes on. Raises DownloadError when no mirror served, and
     OSError when the folder can't be written.
     """
+    from ssl import SSLError
+
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     answers = []
@@ -45,8 +47,8 @@ def download(urls: Sequence[str], path: Path, check: Callable[[Path], object], p
                 answers.append(f"{url}: {error}")
                 if not before:
                     break
-            except (ConnectionError, TimeoutError, HTTPException) as error:
-                answers.append(f"{url}: {_reason(error)}")
+            except (ConnectionError, TimeoutError, HTTPException, SSLError) as error:
+                answers.append(f"{url}: {type(error).__name__}: {reason(error)}")
                 if _size(part) <= before:
                     break
             else:
@@ -63,8 +65,11 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def _reason(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+def reason(error: BaseException) -> str:
+    """What went wrong, without the system's number; what it happened to, where the error knows it."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error) or type(error).__name__
 
 
 def _fetch(url: str, part: Path, progress: bool) -> None:
@@ -88,8 +93,8 @@ def _fetch(url: str, part: Path, progress: bool) -> None:
     with response:
         resumed = response.status == 206
         have = have if resumed else 0  # a server that ignores Range sends all of it again
-        length = response.headers.get("Content-Length")
-        total = None if length is None else have + int(length)
+        length = response.length  # None where the server does not say it, or says no number
+        total = None if length is None else have + length
         with open(part, "ab" if resumed else "wb") as file, _bar(part.stem, have, total, progress) as advance:
             while chunk := response.read(CHUNK):
                 file.write(chunk)

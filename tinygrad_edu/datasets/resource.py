@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .download import DownloadError, download
+from .download import DownloadError, download, reason
 
 ROOT_VARIABLE = "TINYGRAD_EDU_DATA"
 
@@ -106,13 +106,15 @@ class Source:
                 download(urls, target, resource.read)
                 path = target
             except (DownloadError, OSError) as error:
-                failure = f"{error}\n"
+                failure = f"{reason(error)}\n"
         if path is None:
             raise DatasetError(failure + self.advice(resource, root, fetch))
         try:
             return resource.read(path)
         except (ValueError, OSError) as error:
-            raise DatasetError(f"{error}\nDelete that file, or name a folder with a good one by root=.") from None
+            raise DatasetError(
+                f"{reason(error)}\nDelete that file, or name a folder with a good one by root=."
+            ) from None
 
     def advice(self, resource: Resource, root: str | os.PathLike[str] | None, fetched: bool) -> str:
         """Where was looked, and how the data can be had."""

@@ -17,6 +17,7 @@ from ..dtypes import int64, uint8
 from ..op import Op, Spec
 from ..storage import Layout, layout_of
 from ..tensor import Tensor
+from .fold import check_padded
 from .gather import gather_op
 from .move import Array, Ints
 from .views import reshape
@@ -50,6 +51,7 @@ def _pooled(
     name: str, input: Layout, kernel: Ints, stride: Ints, padding: Ints, dilation: Ints, ceil_mode: bool
 ) -> Ints:
     n, c, *plane = input.shape
+    check_padded(name, plane, padding)
     sizes = tuple([pooled_size(*of, ceil_mode) for of in zip(plane, kernel, stride, padding, dilation, strict=True)])
     if min(sizes) < 1:
         raise RuntimeError(

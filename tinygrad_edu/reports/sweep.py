@@ -22,6 +22,7 @@ from typing import Any
 
 from ..config import debug_words, set_num_threads
 from ..datasets import ImageDataset
+from ..datasets.download import reason
 from ..train.folder import make_folder
 from ..train.progress import progress
 from . import RUNS, find, report_of
@@ -147,13 +148,6 @@ def work(
             raise
         outcome.error = f"{type(error).__name__}: {error} (TG_DEBUG=trace shows where)"
     return outcome
-
-
-def reason(error: BaseException) -> str:
-    """What an error says, without the system's number."""
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return str(error) or type(error).__name__
 
 
 def last_words(error: Exception) -> str:
