@@ -374,6 +374,8 @@ def leaf():
         (lambda: optim.SGD([leaf()], fused=True, foreach=True), RuntimeError, "cannot be `True` together"),
         (lambda: optim.SGD([leaf()], differentiable=True), RuntimeError, "differentiable"),
         (lambda: optim.Adam([leaf()], betas=(1.0, 0.9)), ValueError, "Invalid beta parameter at index 0: 1.0"),
+        (lambda: optim.Adam([leaf()], betas=(0.9, tg.tensor(0.9))), ValueError, "both floats or both Tensors"),
+        (lambda: optim.AdamW([leaf()], lr=tg.tensor(0.1), foreach=True), ValueError, "lr as a Tensor is not supported"),
         (lambda: optim.Adam([leaf()], eps=-1), ValueError, "Invalid epsilon value: -1"),
         (lambda: optim.RMSprop([leaf()], alpha=-1), ValueError, "Invalid alpha value: -1"),
         (lambda: optim.Adagrad([leaf()], lr_decay=-1), ValueError, "Invalid lr_decay value: -1"),

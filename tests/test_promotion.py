@@ -1,4 +1,6 @@
-"""The dtype of results: PyTorch's rules, for every pair of dtypes and every mix of tensors, 0-d tensors and numbers."""
+"""The dtype of results: PyTorch's rules, for every pair of dtypes and every mix of tensors, 0-d tensors and numbers.
+
+Last, what PyTorch refuses of these and of positions is refused by the same kind of error."""
 
 import itertools
 
@@ -124,3 +126,47 @@ def test_numbers_are_weak(name):
         assert (x * 2.0).dtype is x.dtype and (2**x).dtype is x.dtype and (x * np.float64(2)).dtype is x.dtype
     else:
         assert (x * 2.5).dtype is tg.float32
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        *[f"t.{name}(2, x)" for name in ("eq", "ne", "lt", "le", "gt", "ge", "maximum", "minimum", "logical_and")],
+        *[f"t.{name}(x, 2)" for name in ("maximum", "minimum", "logical_or", "logical_xor", "isclose")],
+        *[
+            f"t.{name}(2, 3)"
+            for name in ("eq", "remainder", "pow", "bitwise_or", "max", "min", "clamp_min", "clamp_max")
+        ],
+        "t.max(2, x)",
+        "t.isclose(2, x)",
+        "t.linspace(0, 3, 1.0)",
+        "x.narrow(0, t.tensor(True), 1)",
+        "x.gather(0, t.tensor([9]))",
+        "x.scatter(0, t.tensor([9]), 1)",
+        "x.scatter(0, t.tensor([0]), 1, reduce='mean')",
+        "x.index_select(0, t.tensor([9]))",
+    ],
+)
+def test_what_pytorch_refuses_is_refused_alike(expression):
+    kinds = []
+    for library in (tg, torch):
+        with pytest.raises((TypeError, RuntimeError, IndexError)) as error:
+            eval(expression, {"t": library, "x": library.tensor([1, 2, 3])})
+        kinds.append(error.type)
+    assert issubclass(kinds[0], kinds[1])
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "t.add(2, x)", "t.pow(2, x)", "t.remainder(7, x)", "t.bitwise_and(2, x)", "t.clamp_min(x, 2)",
+        "t.addmm(x, m, m, beta=0.2, alpha=2.6)", "t.baddbmm(x, m[None], m[None], beta=1.9)",
+        "x[0].sum_to_size(())", "x.sum_to_size(())", "x.sum_to_size(1)",
+    ],
+)  # fmt: skip
+def test_integers_and_numbers_equal_pytorch(expression):
+    a, b = [
+        eval(expression, {"t": t, "x": t.tensor([1, 2, 3], dtype=t.int32), "m": t.eye(3, dtype=t.int32) * 2})
+        for t in (tg, torch)
+    ]
+    assert a.tolist() == b.tolist() and str(a.dtype).split(".")[1] == str(b.dtype).split(".")[1]

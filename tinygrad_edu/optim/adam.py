@@ -45,6 +45,12 @@ class Adam(Optimizer):
     ) -> None:
         check_numbers(lr=lr, eps=eps, weight_decay=weight_decay)
         check_fused(fused, foreach, differentiable)
+        in_tensors = [isinstance(beta, Tensor) for beta in betas]
+        if any(in_tensors) and not all(in_tensors):
+            raise ValueError(f"betas must be either both floats or both Tensors, got {betas}")
+        for word, in_tensor in (("lr", isinstance(lr, Tensor)), ("betas[0]", in_tensors[0])):
+            if in_tensor and foreach and not capturable:
+                raise ValueError(f"{word} as a Tensor is not supported for capturable=False and foreach=True")
         for i, beta in enumerate(betas):
             if not 0.0 <= beta < 1.0:
                 raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
