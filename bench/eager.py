@@ -12,18 +12,18 @@ from typing import Any
 
 from .measure import interleave, machine, scaled, table
 
-OPS = {
-    "a + b": lambda a, b: a + b,
-    "a * 2.0": lambda a, b: a * 2.0,
-    "a @ b": lambda a, b: a @ b,
-    "a.relu()": lambda a, b: a.relu(),
-    "a.exp()": lambda a, b: a.exp(),
-    "a.sum()": lambda a, b: a.sum(),
-    "a.softmax(-1)": lambda a, b: a.softmax(-1),
-    "a.view(16)": lambda a, b: a.view(16),
-    "a.T": lambda a, b: a.T,
-    "a[0]": lambda a, b: a[0],
-}
+OPS = (
+    *("a + b", "a * 2.0", "a @ b", "a.relu()", "a.exp()", "a.sum()", "a.softmax(-1)", "a.view(16)", "a.T", "a[0]"),
+    *("a.norm()", "a.logsumexp(-1)", "a[i]", "a[i, j]", "a[mask]", "a[[0, 2]]", "F.cross_entropy(a, classes)"),
+)
+
+
+def operands(library: Any) -> dict[str, Any]:
+    """What the names in OPS stand for."""
+    i, j = library.tensor([0, 2, 1]), library.tensor([1, 3, 0])
+    a, b = (library.ones(4, 4).requires_grad_() for _ in range(2))
+    mask, classes = library.tensor([[True, False, True, False]] * 4), library.tensor([0, 1, 2, 3])
+    return {"a": a, "b": b, "i": i, "j": j, "mask": mask, "classes": classes, "F": library.nn.functional}
 
 
 def compare(turns: int = 15) -> list[list[str]]:
@@ -31,17 +31,13 @@ def compare(turns: int = 15) -> list[list[str]]:
 
     import tinygrad_edu as tg
 
-    def operands(library: Any) -> tuple[Any, Any]:
-        return tuple(library.ones(4, 4).requires_grad_() for _ in range(2))
-
     ours, rival = operands(tg), operands(torch)
     rows = []
-    for name, run in OPS.items():
-        times = interleave(
-            {"ours": lambda run=run: run(*ours), "torch": lambda run=run: run(*rival)}, turns=turns, seconds=0.02
-        )
+    for op in OPS:
+        code = f"lambda: {op}"  # what both libraries understand
+        times = interleave({"ours": eval(code, ours), "torch": eval(code, rival)}, turns=turns, seconds=0.02)
         ratio = times["torch"].median / times["ours"].median
-        rows.append([name, str(times["ours"]), scaled(times["torch"].median), f"{ratio:.2f}"])
+        rows.append([op, str(times["ours"]), scaled(times["torch"].median), f"{ratio:.2f}"])
     return rows
 
 
