@@ -173,3 +173,10 @@ def test_a_collapsed_run_is_a_result(tmp_path):
         path = plant(tmp_path, name)
         lines(path, lambda log: [json.dumps({**json.loads(line), **nothing}) + "\n" for line in log])
     assert read_all(tmp_path).notes == []
+
+
+def test_json_nested_beyond_reading_is_damage(tmp_path):
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "config.json").write_text("[" * 100_000)
+    (note,) = read_all(tmp_path).notes
+    assert "deep: damaged: RecursionError" in note

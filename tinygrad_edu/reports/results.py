@@ -44,7 +44,7 @@ def read(folder: Path) -> Result:
         history = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     except FileNotFoundError as error:
         raise ValueError(f"{folder}: not finished, there is no {Path(error.filename).name}") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"{folder}: damaged: {type(error).__name__}: {error}") from None
     name = settings.get("run") if isinstance(settings, dict) else None
     if not isinstance(name, str) or name not in RUNS:
