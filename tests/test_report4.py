@@ -129,6 +129,16 @@ def test_an_epochs_figures_are_those_of_its_steps(name):
     assert ours.measure()["train_loss"] < record["train_loss"]
 
 
+def test_a_loss_that_is_lost_is_told_once(tmp_path):
+    told = []
+    options = Options(epochs=3, lr=1e30, out=str(tmp_path))
+    found = runner.carry_out(RUNS["r4k-patch-2"], options, small_images(), told.append, show=False)
+    assert (
+        len(found.history) == 3 and [line for line in told if "test loss is nan after epoch 1;" in line] == told != []
+    )
+    assert json.loads((tmp_path / "r4k-patch-2" / "metrics.json").read_text())["test_loss"] is None
+
+
 def test_the_order_is_seeded_and_another_each_epoch():
     first, again, other = (training("r4f-sgd", seed=seed) for seed in (1, 1, 2))
     orders = []

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -123,6 +124,7 @@ def carry_out(
     if options.resume:
         at = f"epoch {len(training.history) + 1}, image {training.position:,} of {n:,}"
         tell(f"{result.title}: " + ("no checkpoint, starting anew" if saved is None else f"resumed at {at}"))
+    lost = False  # whether a loss was no number
     interrupts: list[bool] = []
 
     def save() -> None:
@@ -148,6 +150,9 @@ def carry_out(
             kind = "validation" if "validation_loss" in record else "test"
             accuracy, loss = record[f"{kind}_accuracy"], record[f"{kind}_loss"]
             bar.advance(0, epoch=str(record["epoch"]), loss=f"{loss:.3f}", accuracy=f"{accuracy:.2f} %")
+            if not (math.isfinite(loss) or lost):
+                tell(f"{result.title}: the {kind} loss is {loss} after epoch {record['epoch']}; it goes on to the end")
+                lost = True
             if interrupts or stop():
                 raise KeyboardInterrupt
     folder.save_tensors("weights", training.model.state_dict())
