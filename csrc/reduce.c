@@ -24,6 +24,7 @@ typedef int64_t lane;
 typedef int64_t wide;
 #endif
 #define LANES ((int64_t)(256 / sizeof(lane)))
+#define SET (LANES / 4) /* of lanes that fill a vector of AVX-512 */
 
 typedef enum { SUM, MEAN, SQUARES, PROD, AMAX, AMIN, ANY, ALL } kind; /* SQUARES: of the distances to a centre */
 
@@ -41,11 +42,12 @@ static inline lane start_of(kind k) {
 
 #define IS_NAN(x) (TG_FLOATING && (x) != (x))
 
-/* a with b taken in. NaN wins, the first of them. A macro, as lanes and wides need the same. */
-#define TAKE(k, a, b)                                     \
-    ((k) == PROD   ? (a) * (b)                            \
-     : (k) == AMAX ? ((b) > (a) || IS_NAN(b) ? (b) : (a)) \
-     : (k) == AMIN ? ((b) < (a) || IS_NAN(b) ? (b) : (a)) \
+/* a with b taken in. NaN wins, the first of them. A macro, as lanes and wides need the same. No ||: it would be a
+ * branch. */
+#define TAKE(k, a, b)                                      \
+    ((k) == PROD   ? (a) * (b)                             \
+     : (k) == AMAX ? (((b) > (a)) | IS_NAN(b) ? (b) : (a)) \
+     : (k) == AMIN ? (((b) < (a)) | IS_NAN(b) ? (b) : (a)) \
                    : (a) + (b))
 
 static inline lane take(kind k, lane a, real x, lane centre) {
@@ -67,25 +69,41 @@ static inline wide join_wide(kind k, wide a, wide b) {
     return TAKE(k, a, b);
 }
 
-/* n neighbouring elements. */
+/* A loop this short is unrolled before it could become vectors, unless it says so. */
+#define EACH_OF(n) _Pragma("omp simd") for (int l = 0; l < (n); l++)
+
+/* A set of lanes as one, in halves. An array for each half, or a load waits until the stores that it spans are done. */
+static ALWAYS_INLINE lane joined(kind k, const lane *set) {
+    lane by_8[8], by_4[4], by_2[2];
+    EACH_OF(8) by_8[l] = SET == 16 ? join(k, set[l], set[(l + 8) % SET]) : set[l];
+    EACH_OF(4) by_4[l] = join(k, by_8[l], by_8[l + 4]);
+    EACH_OF(2) by_2[l] = join(k, by_4[l], by_4[l + 2]);
+    return join(k, by_2[0], by_2[1]);
+}
+
+/* n neighbouring elements: by all lanes, and what is left, which of a short row is everything, by one set of them. */
 static ALWAYS_INLINE lane reduce_span(kind k, const real *x, int64_t n, lane centre) {
-    lane sum[LANES], part[LANES];
-    if (n < LANES) {
-        lane a = start_of(k);
-        for (int64_t i = 0; i < n; i++) a = take(k, a, x[i], centre);
-        return a;
+    lane sum[LANES], part[LANES], set[SET];
+    for (int64_t l = 0; l < SET; l++) set[l] = start_of(k);
+    if (n >= LANES) {
+        for (int64_t l = 0; l < LANES; l++) sum[l] = start_of(k);
+        while (n >= LANES) {
+            for (int64_t l = 0; l < LANES; l++) part[l] = start_of(k);
+            for (int64_t i = 0; i < DEEP && n >= LANES; i++, x += LANES, n -= LANES)
+                for (int64_t l = 0; l < LANES; l++) part[l] = take(k, part[l], x[l], centre);
+            for (int64_t l = 0; l < LANES; l++) sum[l] = join(k, sum[l], part[l]);
+        }
+        EACH_OF(2 * SET) sum[l] = join(k, sum[l], sum[l + 2 * SET]);
+        EACH_OF(SET) set[l] = join(k, sum[l], sum[l + SET]);
     }
-    for (int64_t l = 0; l < LANES; l++) sum[l] = start_of(k);
-    while (n >= LANES) {
-        for (int64_t l = 0; l < LANES; l++) part[l] = start_of(k);
-        for (int64_t i = 0; i < DEEP && n >= LANES; i++, x += LANES, n -= LANES)
-            for (int64_t l = 0; l < LANES; l++) part[l] = take(k, part[l], x[l], centre);
-        for (int64_t l = 0; l < LANES; l++) sum[l] = join(k, sum[l], part[l]);
+    for (; n >= SET; x += SET, n -= SET) EACH_OF(SET) set[l] = take(k, set[l], x[l], centre);
+    if (n > 0) {
+        real rest[SET]; /* and elements that change nothing */
+        const real filler = k == SUM || k == MEAN ? 0 : k == PROD ? 1 : k == SQUARES ? (real)centre : x[0];
+        EACH_OF(SET) rest[l] = l < n ? x[l] : filler;
+        EACH_OF(SET) set[l] = take(k, set[l], rest[l], centre);
     }
-    for (int64_t l = 0; l < n; l++) sum[l] = take(k, sum[l], x[l], centre);
-    for (int64_t half = LANES / 2; half > 0; half /= 2)
-        for (int64_t l = 0; l < half; l++) sum[l] = join(k, sum[l], sum[l + half]);
-    return sum[0];
+    return joined(k, set);
 }
 
 /* The columns of a matrix of rows x width, a stride of bytes from row to row: one result a lane. */
@@ -183,6 +201,8 @@ static ALWAYS_INLINE wide reduce_rows(kind k, const plan *p, const char *x, int6
                                       char *own) {
     const walk *w = &p->reduced;
     wide total = start_of(k);
+    if (p->direct && w->dims == 1 && hi - lo <= SPAN) /* what follows takes longer than a short row */
+        return reduce_span(k, (const real *)x + lo, hi - lo, centre);
     if (!p->direct) {
         for (int64_t n; lo < hi; lo += n) {
             n = TG_MIN(BUFFER, hi - lo);

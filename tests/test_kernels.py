@@ -114,6 +114,21 @@ def test_sums_are_as_accurate_as_pairwise_ones(n):
     assert np.abs(columns - exact).max() <= 8 * 2.0**-24 * exact
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "uint8"])
+def test_rows_of_any_length_are_reduced_to_their_last_element(dtype):
+    for n in (*range(1, 19), 31, 32, 33, 63, 64, 65, 79, 80, 81, 129, 2049):  # about whole vectors, and sets of them
+        x = np.random.default_rng(n).integers(1, 4, (4, n))
+        x[1] *= 1 if dtype == "uint8" else -1
+        x[2, :-1], x[3, :-1], x[3, -1] = 0, 5, 0  # the last element decides
+        rows = tg.tensor(x, dtype=getattr(tg, dtype))
+        for name in ("sum", "max", "min", "any", "all"):
+            ours = getattr(rows, {"max": "amax", "min": "amin"}.get(name, name))(1)
+            assert np.array_equal(ours.numpy(), getattr(x, name)(1)), (name, n)
+        if "float" in dtype and n > 1:
+            assert np.allclose(rows.mean(1).numpy(), x.mean(1)), n
+            assert np.allclose(rows.var(1).numpy(), x.var(1, ddof=1)), n
+
+
 def test_integer_division_never_traps():
     for d in (tg.int32, tg.int64):
         low = np.iinfo(d.name).min
