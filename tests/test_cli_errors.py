@@ -129,8 +129,9 @@ def test_output_that_does_not_take_everything(quick, monkeypatch, capsys, stream
     assert len(list((quick / "runs").glob("*/metrics.json"))) == 4
     assert (b" \\xb1 " in taken.getvalue()) == (stream == "ascii")
     assert ("No space left" in capsys.readouterr().err) == (stream == "full")
-    with contextlib.suppress(OSError):
-        sys.stdout.close()
+    for opened in (sys.stdout, sys.stderr) if stream is None else (sys.stdout,):
+        with contextlib.suppress(OSError):
+            opened.close()
 
 
 class Full:
