@@ -114,6 +114,10 @@ static inline void sin_cos(double degrees, double *sine, double *cosine) {
                                            -1.0 / 87178291200,
                                            1.0 / 20922789888000,
                                            -1.0 / 6402373705728000};
+    if (degrees == 0) { /* of a shear, mostly */
+        *sine = degrees, *cosine = 1;
+        return;
+    }
     double quarters = degrees / 90, nearest = floor(quarters + 0.5), t = (quarters - nearest) * 1.5707963267948966;
     double square = t * t, s = sine_series[7] * square, c = cosine_series[8] * square;
     for (int i = 6; i >= 0; i--) s = (s + sine_series[i]) * square;
@@ -130,7 +134,8 @@ static inline void inverse_map(double *m, double angle, double shift_x, double s
                                double shear_y, const double *center) {
     double sine, cosine, s, c, sx, cx, sy, cy;
     sin_cos(angle, &sine, &cosine);
-    sin_cos(angle - shear_y, &s, &c);
+    s = sine, c = cosine;
+    if (shear_y != 0) sin_cos(angle - shear_y, &s, &c);
     sin_cos(shear_x, &sx, &cx);
     sin_cos(shear_y, &sy, &cy);
     double tangent = sx / cx;
