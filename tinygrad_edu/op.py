@@ -65,11 +65,8 @@ class Node:
             self.edges, wanted = (inputs[0].node or inputs[0],), (True,)
         elif count == 2:
             a, b = inputs
-            self.edges = (
-                (a.node or a) if a.needs_grad else None,
-                (b.node or b) if b.needs_grad else None,
-            )
-            wanted = a.needs_grad, b.needs_grad
+            wanted = first, second = a.needs_grad, b.needs_grad
+            self.edges = (a.node or a) if first else None, (b.node or b) if second else None
         else:
             self.edges = tuple([x.node or x if x.needs_grad else None for x in inputs])
             wanted = tuple([x.needs_grad for x in inputs])
@@ -80,7 +77,12 @@ class Node:
             if len(self.kept) != count:
                 inputs = tuple([inputs[i] for i in self.kept])
             self.saved = inputs
-            self.versions = (inputs[0].storage.version,) if len(inputs) == 1 else [x.storage.version for x in inputs]
+            if len(inputs) == 1:
+                self.versions = (inputs[0].storage.version,)
+            elif len(inputs) == 2:
+                self.versions = inputs[0].storage.version, inputs[1].storage.version
+            else:
+                self.versions = [x.storage.version for x in inputs]
         self.output: Any = (out.storage, out.offset, out.storage.version) if output else None
         self.age = next(_ages)  # an input is always older: sorting by age is a topological order
 
