@@ -1,44 +1,46 @@
-"""What one small op with recording costs in eager mode, against PyTorch's; and what importing costs.
+"""What small ops with recording cost in eager mode, against PyTorch's; and what importing costs.
 
-python -m bench.eager
+python -m bench.eager times the usual ones, python -m bench.eager --all every call of calls.py (a few minutes).
 """
 
 from __future__ import annotations
 
+import argparse
+import math
 import statistics
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any
 
-from .measure import interleave, machine, scaled, table
+from .calls import CALLS, operands
+from .measure import Timing, interleave, machine, scaled, table
 
-OPS = (
+USUAL = (
     *("a + b", "a * 2.0", "a @ b", "a.relu()", "a.exp()", "a.sum()", "a.softmax(-1)", "a.view(16)", "a.T", "a[0]"),
-    *("a.norm()", "a.logsumexp(-1)", "a[i]", "a[i, j]", "a[mask]", "a[[0, 2]]", "F.cross_entropy(a, classes)"),
+    *("a.norm()", "a.logsumexp(-1)", "a[i]", "a[i, j]", "a[m]", "a[[0, 2]]", "F.cross_entropy(a, t)"),
 )
 
 
-def operands(library: Any) -> dict[str, Any]:
-    """What the names in OPS stand for."""
-    i, j = library.tensor([0, 2, 1]), library.tensor([1, 3, 0])
-    a, b = (library.ones(4, 4).requires_grad_() for _ in range(2))
-    mask, classes = library.tensor([[True, False, True, False]] * 4), library.tensor([0, 1, 2, 3])
-    return {"a": a, "b": b, "i": i, "j": j, "mask": mask, "classes": classes, "F": library.nn.functional}
+def prepared(call: str, library: Any) -> Callable[[], None]:
+    """The call as a function. Calls that change `x` or `y` run under no_grad, as PyTorch wants it."""
+    scope = operands(library)
+    exec(f"def f():\n    {call}", scope)
+    f = scope["f"]
+    return library.no_grad()(f) if call.startswith(("x ", "x.", "x[")) else f  # type: ignore[no-any-return]
 
 
-def compare(turns: int = 15) -> list[list[str]]:
+def compare(call: str, turns: int) -> tuple[float, dict[str, Timing]]:
+    """PyTorch's time over ours, and both times."""
     import torch
 
     import tinygrad_edu as tg
 
-    ours, rival = operands(tg), operands(torch)
-    rows = []
-    for op in OPS:
-        code = f"lambda: {op}"  # what both libraries understand
-        times = interleave({"ours": eval(code, ours), "torch": eval(code, rival)}, turns=turns, seconds=0.02)
-        ratio = times["torch"].median / times["ours"].median
-        rows.append([op, str(times["ours"]), scaled(times["torch"].median), f"{ratio:.2f}"])
-    return rows
+    torch.set_num_threads(1)  # for so little work both would only wait for their threads
+    tg.set_num_threads(1)
+    candidates = {"ours": prepared(call, tg), "torch": prepared(call, torch)}
+    times = interleave(candidates, turns=turns, seconds=0.02, threads=False)
+    return times["torch"].median / times["ours"].median, times
 
 
 def import_seconds(module: str, times: int = 7) -> float:
@@ -51,10 +53,21 @@ def import_seconds(module: str, times: int = 7) -> float:
 
 
 def main() -> None:
-    rows = compare()
+    parser = argparse.ArgumentParser(prog="python -m bench.eager")
+    parser.add_argument("--all", action="store_true", help="every call of calls.py, the slowest beside PyTorch first")
+    parser.add_argument("--only", default="", help="only calls that contain this text")
+    every = (options := parser.parse_args()).all or options.only
+    listed = [c.strip() for text in CALLS.values() for line in text.strip().split("\n") for c in line.split(" | ")]
+    results = [(call, *compare(call, 9)) for call in (listed if every else USUAL) if options.only in call]
+    if every:
+        results.sort(key=lambda result: result[1])
+    rows = [[c, str(t["ours"]), scaled(t["torch"].median), f"{ratio:.2f}"] for c, ratio, t in results]
     print(f"one eager op that records a gradient, 4x4 float32, {machine()}\n")
     print(table(["op", "tinygrad_edu (quartiles)", "PyTorch", "PyTorch/ours"], rows))
-    print(f"\nimport tinygrad_edu: {scaled(import_seconds('tinygrad_edu'))} after NumPy")
+    mean = math.exp(statistics.fmean(math.log(ratio) for _, ratio, _ in results))
+    slower = sum(ratio < 1 for _, ratio, _ in results)
+    print(f"\n{slower} of {len(results)} take longer than PyTorch's; geometric mean of PyTorch/ours {mean:.2f}")
+    print(f"import tinygrad_edu: {scaled(import_seconds('tinygrad_edu'))} after NumPy")
 
 
 if __name__ == "__main__":

@@ -40,28 +40,31 @@ def scaled(seconds: float) -> str:
 
 
 def interleave(
-    candidates: dict[str, Callable[[], object]], turns: int = 15, seconds: float = 0.05
+    candidates: dict[str, Callable[[], object]], turns: int = 15, seconds: float = 0.05, threads: bool = True
 ) -> dict[str, Timing]:
-    """Time each candidate in turn, `turns` times for about `seconds`; a turn's first calls warm up and don't count."""
+    """Time each candidate in turn, `turns` times for about `seconds`; a turn's first calls warm up and don't count.
+
+    threads=False: the candidates use this thread only, so its CPU time is what counts, and none needs a rest."""
+    clock, settle = (time.perf_counter, SETTLE) if threads else (time.thread_time, 0.0)
     calls = {}
     for name, run in candidates.items():
         run()
-        start = time.perf_counter()
+        start = clock()
         for _ in range(3):
             run()
-        one = (time.perf_counter() - start) / 3
+        one = (clock() - start) / 3
         calls[name] = max(1, int(seconds / max(one, 1e-8)))
     samples: dict[str, list[float]] = {name: [] for name in candidates}
     for _ in range(turns):
         for name, run in candidates.items():
             n = calls[name]
-            time.sleep(SETTLE)
+            time.sleep(settle)
             for _ in range(max(1, n // 5)):
                 run()
-            start = time.perf_counter()
+            start = clock()
             for _ in range(n):
                 run()
-            samples[name].append((time.perf_counter() - start) / n)
+            samples[name].append((clock() - start) / n)
     return {name: _timing(values) for name, values in samples.items()}
 
 
