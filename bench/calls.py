@@ -1,6 +1,6 @@
 """Small calls as users write them, in code that both libraries understand; eager.py times them.
 
-`x` and `y` are changed in place under no_grad; all floats among the others record a gradient. Read next: eager.py.
+`x` and `y` are changed in place and record nothing; most of the others record a gradient. Read next: eager.py.
 """
 
 from __future__ import annotations

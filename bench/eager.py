@@ -23,11 +23,10 @@ USUAL = (
 
 
 def prepared(call: str, library: Any) -> Callable[[], None]:
-    """The call as a function. Calls that change `x` or `y` run under no_grad, as PyTorch wants it."""
+    """The call as a function."""
     scope = operands(library)
     exec(f"def f():\n    global x\n    {call}", scope)  # `x += y` would make x local
-    f = scope["f"]
-    return library.no_grad()(f) if call.startswith(("x ", "x.", "x[")) else f  # type: ignore[no-any-return]
+    return scope["f"]  # type: ignore[no-any-return]
 
 
 def compare(call: str, turns: int) -> tuple[float, dict[str, Timing]]:
