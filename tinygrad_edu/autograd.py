@@ -214,10 +214,10 @@ def grad(
 
 def __getattr__(name: str) -> Any:
     """What builds on this module and would make importing it slower: loaded when asked for."""
-    for module in ("gradcheck", "anomaly"):
+    for module in ("gradcheck", "anomaly", "function"):
         found = importlib.import_module(f".{module}", __package__)
         if getattr(getattr(found, name, None), "__module__", None) == found.__name__:  # not what it imports itself
             return getattr(found, name)
-    if name == "functional":
-        return importlib.import_module(".derivatives", __package__)
+    if name in ("functional", "function"):
+        return importlib.import_module(".derivatives" if name == "functional" else ".function", __package__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
