@@ -50,6 +50,10 @@ def test_no_grad_forms():
     with pytest.raises(ZeroDivisionError), tg.no_grad():
         raise ZeroDivisionError
     assert tg.is_grad_enabled()
+    with tg.inference_mode():
+        assert not (x * 2).requires_grad and not tg.inference_mode(with_parentheses)(x).requires_grad
+        with tg.inference_mode(False):
+            assert (x * 2).requires_grad
 
 
 def test_no_grad_holds_in_a_generators_own_lines_only():

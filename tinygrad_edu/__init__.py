@@ -22,7 +22,7 @@ from .dtypes import (
     set_default_dtype, uint8,
 )
 from .interop import Size, device
-from .modes import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from .modes import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from .ops import methods  # noqa: F401  (gives Tensor its methods)
 from .ops.activation import relu, sigmoid, tanh
 from .ops.compare import (
@@ -99,7 +99,7 @@ __all__ = [
     "erf", "exp", "expm1", "eye", "flatten", "flip", "float", "float32", "float64", "floor", "floor_divide",
     "from_numpy", "full", "full_like", "gather", "ge", "get_default_dtype", "get_num_threads", "get_rng_state",
     "get_winograd", "greater", "greater_equal", "gt", "hstack", "index_add", "index_copy", "index_fill",
-    "index_put", "index_select", "initial_seed", "int", "int32", "int64", "is_floating_point",
+    "index_put", "index_select", "inference_mode", "initial_seed", "int", "int32", "int64", "is_floating_point",
     "is_grad_enabled", "is_tensor", "isclose", "isfinite", "isinf", "isnan", "kthvalue", "layer_norm", "le",
     "lerp", "less", "less_equal", "linspace", "log", "log1p", "log_softmax", "logical_and", "logical_not",
     "logical_or", "logical_xor", "logsumexp", "long", "lt", "manual_seed", "masked_fill", "masked_select",

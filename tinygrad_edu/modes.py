@@ -177,6 +177,12 @@ class enable_grad(_Switch):
     mode = True
 
 
+def inference_mode(mode: Any = True) -> Any:
+    """no_grad, or with mode=False enable_grad, as context manager or decorator. Unlike PyTorch's, it does not forbid
+    what is made in it to take part in a graph later: here that costs nothing."""
+    return no_grad(mode) if callable(mode) else no_grad() if mode else enable_grad()
+
+
 def is_grad_enabled() -> bool:
     """Whether ops leave nodes in this thread."""
     return modes.grad
