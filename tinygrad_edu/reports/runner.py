@@ -88,17 +88,34 @@ def carry_out(
     Resumed, a run ends with the same bytes as one that was never stopped, whenever that was; a finished one is left as
     it is. stop() is asked between steps: if it says so, or after a Ctrl-C, the run is saved and KeyboardInterrupt
     raised. show: progress, on stderr. Raises ValueError for options that the run does not take, OSError when the folder
-    can't be written, CheckpointError when it can't go on from what is there.
+    can't be written, FolderInUseError where another process does, CheckpointError when it can't go on from what is
+    there.
     """
     check(run, options)
-    report, (train_set, test_set) = report_of(run.name), data
-    settings = {**report.settings(run, options), "data": type(train_set).__name__, "images": len(train_set)}
-    mode, seed = settings.get("mode"), options.seed
-    folder = RunFolder(Path(options.out) / folder_name(run.name, mode, seed))
-    result = finished(folder.path, settings) if options.resume else None
-    if result is not None:
+    settings = report_of(run.name).settings(run, options)
+    settings |= {"data": type(data[0]).__name__, "images": len(data[0])}
+    folder = RunFolder(Path(options.out) / folder_name(run.name, settings.get("mode"), options.seed))
+    with folder.locked():
+        result = finished(folder.path, settings) if options.resume else None
+        if result is None:
+            return train(run, options, settings, data, folder, tell, stop, show)
         tell(f"{result.title}: finished before")
         return result
+
+
+def train(
+    run: Run,
+    options: Options,
+    settings: dict[str, Any],
+    data: tuple[ImageDataset, ImageDataset],
+    folder: RunFolder,
+    tell: Callable[[str], Any],
+    stop: Callable[[], bool],
+    show: bool,
+) -> Result:
+    """What carry_out does, the folder being locked and not finished."""
+    report, (train_set, test_set) = report_of(run.name), data
+    mode, seed = settings.get("mode"), options.seed
     checkpoints = Checkpoints(folder.path, options.checkpoint_steps, options.checkpoint_seconds)
     saved = checkpoints.load() if options.resume else None
     for damage in checkpoints.damaged:

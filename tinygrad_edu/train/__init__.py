@@ -2,7 +2,7 @@
 
 from .checkpoint import CheckpointError, Checkpoints
 from .evaluate import Evaluator, class_metrics, nll_with_floor
-from .folder import RunFolder
+from .folder import FolderInUseError, RunFolder
 from .loop import train_epoch
 from .pictures import pick
 from .statistics import BatchNormStatistics
@@ -14,6 +14,7 @@ __all__ = [
     "CheckpointError",
     "Checkpoints",
     "Evaluator",
+    "FolderInUseError",
     "RunFolder",
     "Sums",
     "Training",

@@ -1,21 +1,29 @@
 """The folder that a run leaves: config.json, log.jsonl (a line an epoch), metrics.json, weights.safetensors, figures,
 and the checkpoints it can be resumed from.
 
-Each file is complete whenever it is there: the log grows by whole lines, the others are renamed into place.
+Each file is complete whenever it is there: the log grows by whole lines, the others are renamed into place. One process
+at a time writes there, which a lock of the system's sees to.
 Read next: checkpoint.py; ../viz, for the figures.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping
+import platform
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 LEFT = ("log.jsonl", "metrics.json", "*.safetensors", "*.part", "*.svg", "*.png")
+LOCK = "process"  # the file that is locked; it says which process has it
+
+
+class FolderInUseError(RuntimeError):
+    """Another process is writing to the folder."""
 
 
 def replace_file(path: Path, data: bytes) -> None:
@@ -57,6 +65,31 @@ def as_json(value: Any) -> Any:
     return [as_json(v) for v in value] if isinstance(value, (list, tuple)) else value
 
 
+def take(path: Path) -> int:
+    """Lock a file and write into it who has it. Gives its descriptor, to be closed. Raises as RunFolder.locked does."""
+    while True:
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError as error:
+            raise OSError(error.errno, f"cannot write {path}: {error.strerror}") from None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(descriptor, 200, 0).decode(errors="replace") or "another process"
+            os.close(descriptor)
+            raise FolderInUseError(f"{path.parent} is in use by {holder}; stop it, or wait for its end") from None
+        except OSError:  # a file system that has no locks
+            pass
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(descriptor), os.stat(path)):
+                break
+        os.close(descriptor)  # who had the lock has just removed the file
+    with contextlib.suppress(OSError):  # a full disk: then others are not told who it is
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"process {os.getpid()} on {platform.node()}".encode(), 0)
+    return descriptor
+
+
 class RunFolder:
     """A folder for one run."""
 
@@ -64,6 +97,20 @@ class RunFolder:
         """Make the folder. Raises OSError when it can't be written."""
         self.path = path
         make_folder(path)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Within: nobody else can lock this folder. The lock ends with the process, however that ends.
+
+        Raises FolderInUseError, which names the process that has it, OSError when the folder can't be written."""
+        path = self.path / LOCK
+        descriptor = take(path)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                path.unlink()  # before the lock is given back, so that it is ours
+            os.close(descriptor)
 
     def clear(self) -> None:
         """Remove what an earlier run left there."""

@@ -1,0 +1,61 @@
+"""What goes wrong around the library: processes in each other's way, threads, forks, wrong arguments, hostile users."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+
+import pytest
+from killed_run import many_images
+
+from tinygrad_edu import cli
+from tinygrad_edu.reports import runner
+from tinygrad_edu.train import FolderInUseError, RunFolder
+
+HOLDER = """
+import pathlib, sys
+from tinygrad_edu.train import RunFolder
+with RunFolder(pathlib.Path(sys.argv[1])).locked():
+    print("locked", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """Another process that has the folder of r1-arch-1 locked."""
+    command = [sys.executable, "-c", HOLDER, str(tmp_path / "r1-arch-1-corrected")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "locked\n"
+        yield process
+        process.kill()
+
+
+@pytest.mark.parametrize("how", ["ends", signal.SIGTERM, signal.SIGKILL])
+def test_two_processes_in_one_folder(tmp_path, monkeypatch, capsys, holder, how):
+    monkeypatch.setattr(runner, "load", many_images)
+    arguments = ["run", "r1-arch-1", "--mode", "corrected", "--epochs", "1", "--out", str(tmp_path)]
+    folder = tmp_path / "r1-arch-1-corrected"
+    for more in ([], ["--resume"]):
+        assert cli.main(arguments + more) == 1
+        assert f"{folder} is in use by process {holder.pid} on " in capsys.readouterr().err
+    assert [p.name for p in folder.iterdir()] == ["process"]
+    if how == "ends":
+        holder.communicate()
+    else:
+        holder.send_signal(how)
+    holder.wait()
+    assert cli.main(arguments) == 0
+    assert (folder / "metrics.json").exists() and not (folder / "process").exists()
+
+
+def test_a_lock_holds_within_one_process_too_and_ends_with_an_exception(tmp_path):
+    folder = RunFolder(tmp_path)
+    with pytest.raises(ZeroDivisionError), folder.locked():
+        with pytest.raises(FolderInUseError), RunFolder(tmp_path).locked():
+            pass
+        raise ZeroDivisionError
+    with folder.locked():
+        pass
+    assert not list(tmp_path.iterdir())
