@@ -67,11 +67,12 @@ class Modes(threading.local):
 
     @property
     def recording(self) -> bool:
-        return any(watcher.recording for watcher in self.watchers)
+        """Whether tg.replay records a step in this thread."""
+        return bool(watching) and any(watcher.recording for watcher in self.watchers)
 
     def leaves_tape(self, what: str) -> None:
         """Raise RuntimeError if a step is being recorded: a value seen by Python would be frozen into the tape."""
-        if self.watchers and self.recording:
+        if self.recording:
             raise RuntimeError(
                 f"{what} while tg.replay records a step: Python would see the first step's value only. "
                 "Return the tensor from the step and look at it outside."

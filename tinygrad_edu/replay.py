@@ -124,7 +124,7 @@ class Replay:
         self.lock = threading.Lock()  # a tape's memory is for one run at a time
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if modes.watchers and modes.recording:
+        if modes.recording:
             return self.function(*args, **kwargs)  # a step within a step is part of it
         if kwargs:
             args = (*args, *kwargs.values())

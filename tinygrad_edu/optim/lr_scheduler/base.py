@@ -35,7 +35,7 @@ def check_optimizer(optimizer: Any) -> None:
 
 def check_not_recording() -> None:
     """Raise RuntimeError while tg.replay records: Python runs but once then, so the schedule would stand still."""
-    if modes.watchers and modes.recording:
+    if modes.recording:
         raise RuntimeError("scheduler.step() inside a step that tg.replay records would run only once; call it outside")
 
 
