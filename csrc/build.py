@@ -26,6 +26,8 @@ FLOATS = ("f32", "f64")
 FAMILIES = {
     "elementwise": NUMBERS,
     "reduce": NUMBERS,
+    "extremum": NUMBERS,
+    "scan": NUMBERS,
     "move": NUMBERS,
     "pick": NUMBERS,
     "matmul": FLOATS,

@@ -5,7 +5,7 @@
  * Whatever the tile, block or thread, an element of C is one chain of multiply-adds over ascending k: such choices
  * change the speed, never a bit. Only gemm_dot, for a vector times a matrix, sums in lanes, and matmul.c cuts very long
  * sums; the shape alone chooses both.
- * Left out on purpose: alpha and beta. Read next: matmul.c; bench/gemm_ladder.c shows what each part is worth. */
+ * Read next: matmul.c; bench/gemm_ladder.c shows what each part is worth. */
 #ifndef TG_GEMM_H
 #define TG_GEMM_H
 
@@ -223,11 +223,12 @@ typedef struct {
     int64_t aux, own;           /* elements of scratch: the shared panels, and what a thread needs */
 } gemm;
 
-/* What follows the sum, in this order: C = sum + bias[column], then max(0, C), then scale C or 0 where mask <= 0. */
+/* What follows the sum, in this order: if weighted, C = alpha * sum + beta * bias, else C = sum + bias; then max(0, C);
+ * then scale C or 0 where mask <= 0. A row stride of 0 makes the bias one row for all. */
 typedef struct {
     const real *bias, *mask; /* NULL: none */
-    int64_t relu, bias_cs, mask_rs, mask_cs;
-    real scale;
+    int64_t relu, weighted, bias_rs, bias_cs, mask_rs, mask_cs;
+    real scale, alpha, beta;
 } gemm_end;
 
 /* Into how many pieces of at most `most` a size is cut, and how large they are when they are even. */
@@ -293,13 +294,18 @@ static inline void gemm_panel(const gemm *g, int64_t panel, const real *a, const
     }
 }
 
-/* One row from column j0 on. With a stride of 1, a constant here, the loops become vectors without branches, which
+/* A piece of one row. With a stride of 1, a constant here, the loops become vectors without branches, which
  * random masks would make mispredict: 12544x256 took 15 ms, of which the product is 4. */
-GEMM_INLINE void gemm_finish_row(const gemm_end *end, real *restrict c, int64_t j0, int64_t cols, int64_t bias_cs,
-                                 const real *restrict mask, int64_t mask_cs) {
-    const real *restrict bias = end->bias ? end->bias + j0 * bias_cs : NULL;
-    if (bias)
+GEMM_INLINE void gemm_finish_row(const gemm_end *end, real *restrict c, int64_t cols, const real *restrict bias,
+                                 int64_t bias_cs, const real *restrict mask, int64_t mask_cs) {
+    if (end->weighted) {
+        const real alpha = end->alpha, beta = end->beta;
+        for (int64_t j = 0; j < cols; j++) c[j] *= alpha;
+        if (bias)
+            for (int64_t j = 0; j < cols; j++) c[j] += beta * bias[j * bias_cs];
+    } else if (bias) {
         for (int64_t j = 0; j < cols; j++) c[j] += bias[j * bias_cs];
+    }
     if (end->relu)
         for (int64_t j = 0; j < cols; j++) c[j] = c[j] <= 0 ? 0 : c[j]; /* a NaN stays */
     if (mask) {
@@ -316,11 +322,12 @@ static inline void gemm_finish(const gemm_end *end, real *c, int64_t crs, int64_
                                int64_t cols) {
     int plain = (!end->bias || end->bias_cs == 1) && (!end->mask || end->mask_cs == 1);
     for (int64_t i = i0; i < i0 + rows; i++, c += crs) {
+        const real *bias = end->bias ? end->bias + i * end->bias_rs + j0 * end->bias_cs : NULL;
         const real *mask = end->mask ? end->mask + i * end->mask_rs + j0 * end->mask_cs : NULL;
         if (plain)
-            gemm_finish_row(end, c, j0, cols, 1, mask, 1);
+            gemm_finish_row(end, c, cols, bias, 1, mask, 1);
         else
-            gemm_finish_row(end, c, j0, cols, end->bias_cs, mask, end->mask_cs);
+            gemm_finish_row(end, c, cols, bias, end->bias_cs, mask, end->mask_cs);
     }
 }
 

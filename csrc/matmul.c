@@ -121,6 +121,7 @@ static void run_plan(const tg_node *node, int phase, int64_t lo, int64_t hi, cha
         return;
     }
     int64_t each = g->blocks;
+    const gemm_end *last = end;
     if (phase < node->phases - 1)
         each = g->panels;
     else
@@ -129,6 +130,11 @@ static void run_plan(const tg_node *node, int phase, int64_t lo, int64_t hi, cha
         int64_t q = u / each;
         const real *a = (const real *)x->data, *b = (const real *)w->data;
         if (p->batch > 1) a += batch_offset(x, p->batch_dims, q), b += batch_offset(w, p->batch_dims, q);
+        gemm_end own_end;
+        if (end && end->bias && p->batch > 1) { /* of a stack, each product has a bias of its own */
+            own_end = *end, own_end.bias += batch_offset(&node->args[3], p->batch_dims, q);
+            last = &own_end;
+        }
         if (p->swapped) {
             const real *t = a;
             a = b, b = t;
@@ -137,7 +143,7 @@ static void run_plan(const tg_node *node, int phase, int64_t lo, int64_t hi, cha
         if (phase < node->phases - 1)
             gemm_panel(g, u % each, a, b, aux);
         else
-            gemm_block(g, u % each, a, b, c, end, aux, (real *)own);
+            gemm_block(g, u % each, a, b, c, last, aux, (real *)own);
         if (dropped && phase == node->phases - 1) drop_block(node, g, u);
     }
 }
@@ -164,6 +170,29 @@ static int matmul_prepare(tg_node *node) {
 
 static void matmul_run(const tg_node *node, int phase, int64_t lo, int64_t hi, char *own) {
     run_plan(node, phase, lo, hi, own, NULL, 0);
+}
+
+/* out[.., m, n] = floats[1] * (a[.., m, k] @ b[.., k, n]) + floats[0] * c[.., m, n], args out, a, b, c of any strides;
+ * c is not looked at where its factor is 0. */
+static int addmm_prepare(tg_node *node) {
+    const tg_array *a = &node->args[1], *b = &node->args[2];
+    plan *p = (plan *)node->plan;
+    int d = a->ndim - 2;
+    p->batch = 1, p->batch_dims = d;
+    for (int i = 0; i < d; i++) p->batch *= a->shape[i];
+    p->g = (gemm){.m = a->shape[d], .n = b->shape[d + 1], .k = a->shape[d + 1]};
+    p->g.ars = a->stride[d], p->g.acs = a->stride[d + 1], p->g.brs = b->stride[d], p->g.bcs = b->stride[d + 1];
+    p->g.crs = p->g.n;
+    return finish_plan(node, p);
+}
+
+static void addmm_run(const tg_node *node, int phase, int64_t lo, int64_t hi, char *own) {
+    const tg_array *c = &node->args[3];
+    gemm_end end = {.beta = (real)node->floats[0], .alpha = (real)node->floats[1]};
+    end.weighted = end.alpha != 1 || end.beta != 1;
+    if (end.beta != 0) end.bias = (const real *)c->data;
+    end.bias_rs = c->stride[c->ndim - 2], end.bias_cs = c->stride[c->ndim - 1];
+    run_plan(node, phase, lo, hi, own, &end, 0);
 }
 
 /* out[rows, n] = act(x[rows, k] @ w[n, k].T + bias[n]): args out, x, w and perhaps bias; ints[0]: 0 none, 1 relu. */
@@ -213,6 +242,7 @@ static void linear_grad_input_relu_run(const tg_node *node, int phase, int64_t l
 
 TG_TABLE(matmul) = {
     {"matmul", matmul_prepare, matmul_run},
+    {"addmm", addmm_prepare, addmm_run},
     {"linear", linear_prepare, linear_run},
     {"linear_dropout", linear_prepare, linear_dropout_run},
     {"linear_grad_input_relu", linear_grad_input_relu_prepare, linear_grad_input_relu_run},

@@ -8,7 +8,7 @@
 
 typedef copy_plan plan;
 
-/* copy: out = input. */
+/* copy: out = input. repeat: the same of an input that Python shows with dimensions of stride 0. */
 static int copy_prepare(tg_node *node) {
     node->phases = 1;
     node->units[0] = plan_copy((plan *)node->plan, &node->args[0], &node->args[1], 1);
@@ -187,7 +187,8 @@ static void copy_all(const tg_array *to, const tg_array *from) {
     copy_range(&l, to->data, from->data, 0, count_of(to), sizeof(real));
 }
 
-/* cat: np.concatenate(inputs, ints[0], out=out). Units take inputs in turn. */
+/* cat: np.concatenate(inputs, ints[0], out=out); stack: the same of inputs that Python shows with a dimension of 1.
+ * Units take inputs in turn. */
 static int cat_prepare(tg_node *node) {
     node->phases = 1;
     node->units[0] = count_of(&node->args[0]) > 2 * PIECE ? node->n_args - 1 : 1;
@@ -279,9 +280,8 @@ static void triu_run(const tg_node *node, int phase, int64_t lo, int64_t hi, cha
 }
 
 TG_TABLE(move) = {
-    {"copy", copy_prepare, copy_run},       {"cast", cast_prepare, cast_run},
-    {"copy_", copy_into_prepare, copy_run}, {"flip", flip_prepare, copy_run},
-    {"place", place_prepare, place_run},    {"cat", cat_prepare, cat_run},
-    {"roll", roll_prepare, roll_run},       {"tril", triangle_prepare, tril_run},
-    {"triu", triangle_prepare, triu_run},   {0},
+    {"copy", copy_prepare, copy_run},     {"cast", cast_prepare, cast_run},       {"repeat", copy_prepare, copy_run},
+    {"stack", cat_prepare, cat_run},      {"copy_", copy_into_prepare, copy_run}, {"flip", flip_prepare, copy_run},
+    {"place", place_prepare, place_run},  {"cat", cat_prepare, cat_run},          {"roll", roll_prepare, roll_run},
+    {"tril", triangle_prepare, tril_run}, {"triu", triangle_prepare, triu_run},   {0},
 };

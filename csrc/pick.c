@@ -136,7 +136,8 @@ static ALWAYS_INLINE void pick(action what, const tg_node *node, int64_t lo, int
     }
 }
 
-/* ---- reading: gather(input, index; dim), index_select(input, index; dim), a dim of -1 if strides forbid it ---- */
+/* ---- reading: gather(input, index; dim), index_select(input, index; dim), a dim of -1 if strides forbid it;
+ * select_each: gather, Python showing its index with a dimension of 1 ---- */
 
 static int gather_prepare(tg_node *node) {
     plan_pick(node, 0, READ, node->ints[0], &node->args[1], &node->args[2], &node->args[0], 0);
@@ -268,6 +269,7 @@ TG_TABLE(pick) = {
     {"flat_index", flat_index_prepare, flat_index_run},
 #endif
     {"gather", gather_prepare, gather_run},
+    {"select_each", gather_prepare, gather_run},
     {"index_select", index_select_prepare, gather_run},
     {"gather_grad", gather_grad_prepare, add_zeros_run},
     {"index_add_zeros", index_add_zeros_prepare, add_zeros_run},

@@ -215,6 +215,11 @@ REDUCTIONS = [
     case("norm-1", lambda t, x: t.norm(x, p=1, dim=0), A(3, 4)),
     case("norm-3", lambda t, x: t.norm(x, p=3), A(3, 4)),
     case("norm-inf", lambda t, x: t.norm(x, p=float("inf"), dim=1), A(3, 4)),
+    case("norm-minus-inf", lambda t, x: t.norm(x, p=-float("inf"), dim=1, keepdim=True), A(3, 4)),
+    case("norm-0", lambda t, x: t.norm(x, p=0, dim=1), A(3, 4), second=False),
+    case("norm-half", lambda t, x: t.norm(x, p=0.5, dim=(0, 2)), A(2, 3, 2)),
+    case("norm-negative", lambda t, x: t.norm(x, p=-1.5, dim=0), A(3, 4)),
+    case("norm-long", lambda t, x: t.norm(x, p=1.5, dim=0), N(300, 3), ulps=64),
 ]
 
 PRODUCTS = [

@@ -120,7 +120,7 @@ def test_promotion_of_functions(name, left, right):
     rdiv=lambda t: (1 / t.tensor([2, 4]), 7 // t.tensor([2, 4]), 7 % t.tensor([4, 5]), 2 ** t.tensor([3, 4])),
     rsub=lambda t: 1 - t.tensor([2.0]),
     int_power=lambda t: t.tensor([2, 3]) ** 2,
-    int_float_power=lambda t: t.tensor([4, 9]) ** 0.5,
+    int_float_power=lambda t: (t.tensor([4, 9]) ** 0.5, t.tensor([4, 9]) ** 2.0, t.tensor([4, 9]) ** 3),
     int_negative_power=lambda t: t.tensor([2]) ** -1,
     int_negative_powers=lambda t: t.tensor([1, -1, -1, 2]) ** t.tensor([-1, -1, -2, -3]),
     bool_power=lambda t: t.tensor([True]) ** 2,
@@ -215,6 +215,10 @@ EMPTY = lambda t: t.zeros(0, 3)
     var_mean=lambda t: (t.var_mean(t.arange(4.0)), t.std_mean(t.arange(6.0).reshape(2, 3), 1, keepdim=True)),
     norms=lambda t: [MATRIX(t)[1].norm(p) for p in (0, 0.5, 1, 2, 3, -1, inf, -inf)],
     norm_dim=lambda t: (MATRIX(t).norm(dim=1), t.norm(t.ones(2, 3), "fro", (0, 1), True), t.norm(t.ones(2, 3), 1, 0)),
+    norm_empty=lambda t: [EMPTY(t).norm(p) for p in (0, 1, 2, 3)],
+    norm_empty_negative=lambda t: EMPTY(t).norm(-1),
+    norm_empty_inf=lambda t: EMPTY(t).norm(inf, 0),
+    norm_empty_elsewhere=lambda t: EMPTY(t).norm(inf, 1),
     norm_ints=lambda t: t.norm(t.tensor([1, 3])),
     norm_dtype=lambda t: t.norm(t.tensor([3, 4]), dtype=t.float64),
     norm_unknown=lambda t: t.norm(t.ones(2), "foo"),
@@ -229,6 +233,20 @@ EMPTY = lambda t: t.zeros(0, 3)
 )
 def test_reductions(call):
     agree(call)
+
+
+@pytest.mark.parametrize("name", ["sum", "mean", "amax", "argmin", "max", "std", "cumsum"])
+@pytest.mark.parametrize("right, wrong", [(1, 1.0), (1, True), ((0, 1), (0, 1.0))])
+def test_a_dim_known_as_an_int_stays_one(name, right, wrong):
+    """What is remembered for a dim must not be found by what equals it and is something else."""
+    call = lambda dim: getattr(tg, name)(tg.ones(2, 3), dim)
+    if isinstance(right, int) or name in ("sum", "mean", "amax"):
+        call(right)
+    if name == "std" and wrong is True:
+        assert call(wrong).shape == ()  # unbiased, in dim's place
+        return
+    with pytest.raises(TypeError):
+        call(wrong)
 
 
 def gradients(call, *inputs):

@@ -46,10 +46,6 @@ NO_C_KERNEL = {
     "argsort": "NumPy's sort is good, and sorting is no model's bottleneck",
     "topk_indices": "as argsort",
     "one_hot": "made once, of labels",
-    "and_bits": "bits of integers are in no model's way",
-    "or_bits": "as and_bits",
-    "xor_bits": "as and_bits",
-    "invert_bits": "as and_bits",
     "scatter_mul": "scatter(reduce='multiply') is in no model's way",
 }
 

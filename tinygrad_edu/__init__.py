@@ -40,6 +40,7 @@ from .ops.elementwise import (
     abs, add, addcdiv, addcmul, ceil, cos, div, erf, exp, expm1, floor, floor_divide, lerp, log, log1p, mul,
     neg, pow, reciprocal, remainder, round, rsqrt, sign, sin, sqrt, square, sub, tan, trunc,
 )
+from .ops.extremum import amax, amin, argmax, argmin, max, min
 from .ops.gather import (
     argwhere, gather, index_add, index_copy, index_fill, index_select, masked_fill, masked_select, nonzero,
     scatter, scatter_add, take, take_along_dim,
@@ -52,6 +53,7 @@ from .ops.join import (
 )
 from .ops.matmul import addmm, baddbmm, bmm, dot, matmul, mm, mv, outer
 from .ops.move import clone
+from .ops.moments import std, std_mean, var, var_mean
 from .ops.norm import layer_norm, log_softmax, softmax
 from .ops.order import argsort, kthvalue, msort, sort, topk
 from .ops.pooling import adaptive_avg_pool1d, avg_pool1d, max_pool1d, max_pool2d
@@ -59,10 +61,8 @@ from .ops.random import (
     Generator, bernoulli, get_rng_state, initial_seed, manual_seed, normal, rand, rand_like, randint,
     randint_like, randn, randn_like, randperm, seed, set_rng_state,
 )
-from .ops.reduce import (
-    all, amax, amin, any, argmax, argmin, count_nonzero, cumsum, logsumexp, max, mean, min, norm, prod, std,
-    std_mean, sum, var, var_mean,
-)
+from .ops.reduce import all, any, count_nonzero, cumsum, logsumexp, mean, prod, sum
+from .ops.vector_norm import norm
 from .ops.views import (
     broadcast_to, diagonal, flatten, moveaxis, movedim, narrow, permute, ravel, reshape, select, squeeze,
     swapaxes, swapdims, t, transpose, unflatten, unsqueeze,

@@ -5,14 +5,15 @@ Nothing here computes. Read next: elementwise.py, where the ops are.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from .. import storage as memory
 from ..dtypes import bool_, dtype, dtype_of_number, get_default_dtype, result_type
-from ..op import Op
+from ..op import Op, Spec
 from ..storage import Layout
 from ..tensor import Tensor
 
@@ -40,6 +41,12 @@ def constant(value: Number, d: dtype) -> Tensor:
             _constants.clear()
         known = _constants[key] = Tensor.over(*memory.from_python(value, d))
     return known
+
+
+def beside(x: Tensor, y: Any) -> Any:
+    """A Python number beside a tensor of floats as a tensor of its dtype, which is quicker than promotion; else y."""
+    number = y.__class__ is float or y.__class__ is int
+    return constant(y, x.layout.dtype) if number and x.layout.dtype.is_floating_point else y
 
 
 def as_tensor(x: Any, name: str) -> Tensor:
@@ -124,6 +131,22 @@ def normal_dims(dim: int | tuple[int, ...] | list[int] | None, ndim: int, name: 
     return tuple(sorted(dims)) if ndim else ()
 
 
+def exactly(argument: Any) -> Any:
+    """An argument as part of a key: 2, 2.0 and True, which are equal, differ, and so do tuples of them."""
+    kind = argument.__class__
+    if kind is int or argument is None:
+        return argument
+    return (argument, *map(type, argument)) if kind is tuple else (argument, kind)
+
+
+def remember(op: Op, inputs: tuple[Tensor, ...], key: tuple[Any, ...], **attrs: Any) -> Spec:
+    """The op at this signature, from now on found in op.specs by `key`, what the user gave."""
+    spec = op.spec(inputs, attrs)
+    with contextlib.suppress(TypeError):  # a list among the arguments
+        op.specs[key] = spec
+    return spec
+
+
 def shape_args(args: tuple[Any, ...]) -> tuple[int, ...]:
     """f(2, 3), f((2, 3)) and f([2, 3]) as (2, 3)."""
     if len(args) == 1 and isinstance(args[0], (tuple, list)):
@@ -171,7 +194,7 @@ class Binary(Op):
     """An elementwise op of two inputs that broadcast and promote; with `floats` integers are computed as floats.
 
     bools: whether they are taken; None: only beside an operand of another dtype.
-    left_number: whether the left side may be a number; None: only beside a tensor."""
+    numbers: where a Python number may stand: on "any" side, on "one" (beside a tensor), on the "right", on "none"."""
 
     def __init__(
         self,
@@ -179,28 +202,38 @@ class Binary(Op):
         floats: bool = False,
         out_dtype: dtype | None = None,
         bools: bool | None = True,
-        left_number: bool | None = True,
+        numbers: Literal["any", "one", "right", "none"] = "any",
     ) -> None:
         super().__init__(reference, broadcasting(reference.__name__), out_dtype)
-        self.floats, self.bools, self.left_number = floats, bools, left_number
+        self.floats, self.bools, self.numbers = floats, bools, numbers
 
     def __call__(self, input: Any, other: Any) -> Tensor:  # type: ignore[override]
-        if other.__class__ is float and isinstance(input, Tensor) and input.layout.dtype.is_floating_point:
-            other = constant(other, input.layout.dtype)  # only to be quick about x * 0.5
+        if self.numbers != "none" and isinstance(input, Tensor):
+            other = beside(input, other)
         try:  # two tensors of a signature met before: only equal dtypes ever get one
             spec = self.specs.get((input.layout, other.layout))
         except AttributeError:
             spec = None
         if spec is not None:
             return self.run(spec, (input, other))
-        if not self.left_number and is_number(input) and (self.left_number is False or is_number(other)):
-            raise TypeError(f"{self.name}: expected a Tensor on the left, got {type(input).__name__}")
+        if self.numbers != "any":
+            self.refuse_numbers(is_number(input), is_number(other))
+        return self.apply(*self.converted(input, other))
+
+    def refuse_numbers(self, left: bool, right: bool) -> None:
+        if (left and (right or self.numbers != "one")) or (right and self.numbers == "none"):
+            wanted = {"one": "a Tensor on a side", "right": "a Tensor on the left", "none": "two Tensors"}
+            sides = "both sides" if left and right else "the left" if left else "the right"
+            raise TypeError(f"{self.name}: expected {wanted[self.numbers]}, got a number on {sides}")
+
+    def converted(self, input: Any, other: Any) -> list[Tensor]:
+        """What a user passes as the tensors of one dtype that the kernel takes."""
         if self.bools is False:
             refuse_bools(self.name, input, other)
         a, b = promoted(self.name, input, other)
         if not self.bools:
             refuse_bools(self.name, a)
-        return self.apply(floating(a, self.name), floating(b, self.name)) if self.floats else self.apply(a, b)
+        return [floating(a, self.name), floating(b, self.name)] if self.floats else [a, b]
 
 
 def unary(
@@ -214,16 +247,7 @@ def binary(
     floats: bool = False,
     out_dtype: dtype | None = None,
     bools: bool | None = True,
-    left_number: bool | None = True,
+    numbers: Literal["any", "one", "right", "none"] = "any",
 ) -> Callable[[Callable[..., None]], Binary]:
     """Decorator: an elementwise op of two inputs."""
-    return lambda reference: Binary(reference, floats, out_dtype, bools, left_number)
-
-
-class OfTensors(Binary):
-    """An elementwise op of two tensors: a number on either side is refused, as PyTorch does."""
-
-    def __call__(self, input: Any, other: Any) -> Tensor:  # type: ignore[override]
-        if is_number(other) or is_number(input):
-            raise TypeError(f"{self.name}: expected two Tensors, got {type(input).__name__} and {type(other).__name__}")
-        return super().__call__(input, other)
+    return lambda reference: Binary(reference, floats, out_dtype, bools, numbers)

@@ -1,7 +1,7 @@
 """Comparisons, logic, and the ops that choose between values: where, maximum, minimum, clamp.
 
 Comparisons and logic give bool and carry no gradient; choices send it to what was chosen, half to each side of a tie in
-maximum and minimum. Bits of integers have no kernel in C, only the NumPy line. Read next: elementwise.py.
+maximum and minimum. Read next: elementwise.py.
 """
 
 from __future__ import annotations
@@ -14,44 +14,57 @@ import numpy as np
 
 from ..dtypes import bool_, result_type, uint8
 from ..modes import modes
-from ..op import Op
+from ..op import Op, Spec
+from ..storage import Layout
 from ..tensor import Tensor
-from .common import OfTensors, as_tensor, binary, broadcasting, constant, is_number, promoted, refuse_bools, unary
+from .common import (
+    Binary,
+    Unary,
+    as_tensor,
+    beside,
+    binary,
+    broadcasting,
+    constant,
+    is_number,
+    promoted,
+    refuse_bools,
+    unary,
+)
 
 # Comparisons; NaN equals nothing, not even itself
 
 
-@binary(out_dtype=bool_, left_number=False)
+@binary(out_dtype=bool_, numbers="right")
 def eq(out, input, other):
     """input == other."""
     np.equal(input, other, out=out)
 
 
-@binary(out_dtype=bool_, left_number=False)
+@binary(out_dtype=bool_, numbers="right")
 def ne(out, input, other):
     """input != other."""
     np.not_equal(input, other, out=out)
 
 
-@binary(out_dtype=bool_, left_number=False)
+@binary(out_dtype=bool_, numbers="right")
 def lt(out, input, other):
     """input < other."""
     np.less(input, other, out=out)
 
 
-@binary(out_dtype=bool_, left_number=False)
+@binary(out_dtype=bool_, numbers="right")
 def le(out, input, other):
     """input <= other."""
     np.less_equal(input, other, out=out)
 
 
-@binary(out_dtype=bool_, left_number=False)
+@binary(out_dtype=bool_, numbers="right")
 def gt(out, input, other):
     """input > other."""
     np.greater(input, other, out=out)
 
 
-@binary(out_dtype=bool_, left_number=False)
+@binary(out_dtype=bool_, numbers="right")
 def ge(out, input, other):
     """input >= other."""
     np.greater_equal(input, other, out=out)
@@ -84,19 +97,19 @@ def logical_not(out, input):
     np.logical_not(input, out=out)
 
 
-@partial(OfTensors, out_dtype=bool_)
+@binary(out_dtype=bool_, numbers="none")
 def logical_and(out, input, other):
     """Where both are not 0."""
     np.logical_and(input, other, out=out)
 
 
-@partial(OfTensors, out_dtype=bool_)
+@binary(out_dtype=bool_, numbers="none")
 def logical_or(out, input, other):
     """Where any is not 0."""
     np.logical_or(input, other, out=out)
 
 
-@partial(OfTensors, out_dtype=bool_)
+@binary(out_dtype=bool_, numbers="none")
 def logical_xor(out, input, other):
     """Where exactly one is not 0."""
     np.logical_xor(input, other, out=out)
@@ -105,54 +118,58 @@ def logical_xor(out, input, other):
 # Bits of integers; of bools, logic
 
 
-@unary(floats=False)
-def invert_bits(out, input):
+def _refuse_floats(name: str, x: Tensor) -> None:
+    if x.layout.dtype.is_floating_point:
+        raise RuntimeError(f"{name} works on bools and integers, not on {x.layout.dtype}")
+
+
+class Inversion(Unary):
+    """bitwise_not, which of bools is logical_not: all bits of a byte that is 1 are not those of one that is 0."""
+
+    def converted(self, input: Any) -> Tensor:
+        if is_number(input):
+            raise TypeError(f"{self.name}: expected a Tensor, got {type(input).__name__}")
+        x = as_tensor(input, self.name)
+        _refuse_floats(self.name, x)
+        return x
+
+    def specialise(self, layouts: tuple[Layout, ...], attrs: dict[str, Any]) -> Spec:
+        return (
+            logical_not.specialise(layouts, attrs) if layouts[0].dtype is bool_ else super().specialise(layouts, attrs)
+        )
+
+
+@partial(Inversion, floats=False)
+def bitwise_not(out, input):
+    """~input: logical not of bools, every bit of integers. Raises RuntimeError for floats, as all bitwise ops do."""
     np.invert(input, out=out)
 
 
-@binary()
-def and_bits(out, input, other):
+class Bitwise(Binary):
+    """An op on the bits of integers, beside which numbers may stand; floats are refused."""
+
+    def converted(self, input: Any, other: Any) -> list[Tensor]:
+        a, b = super().converted(input, other)
+        _refuse_floats(self.name, a)
+        return [a, b]
+
+
+@partial(Bitwise, numbers="one")
+def bitwise_and(out, input, other):
+    """input & other."""
     np.bitwise_and(input, other, out=out)
 
 
-@binary()
-def or_bits(out, input, other):
+@partial(Bitwise, numbers="one")
+def bitwise_or(out, input, other):
+    """input | other."""
     np.bitwise_or(input, other, out=out)
 
 
-@binary()
-def xor_bits(out, input, other):
-    np.bitwise_xor(input, other, out=out)
-
-
-def _bits(name: str, logic: Any, bits: Any, *operands: Any) -> Tensor:
-    if all(is_number(x) for x in operands):
-        raise TypeError(f"{name}: expected a Tensor on one side at least")
-    tensors = promoted(name, *operands)
-    d = tensors[0].layout.dtype
-    if d.is_floating_point:
-        raise RuntimeError(f"{name} works on bools and integers, not on {d}")
-    return logic(*tensors) if d is bool_ else bits(*tensors)  # type: ignore[no-any-return]
-
-
-def bitwise_not(input: Any) -> Tensor:
-    """~input: logical not of bools, every bit of integers. Raises RuntimeError for floats, as all bitwise ops do."""
-    return _bits("bitwise_not", logical_not, invert_bits, as_tensor(input, "bitwise_not"))
-
-
-def bitwise_and(input: Any, other: Any) -> Tensor:
-    """input & other."""
-    return _bits("bitwise_and", logical_and, and_bits, input, other)
-
-
-def bitwise_or(input: Any, other: Any) -> Tensor:
-    """input | other."""
-    return _bits("bitwise_or", logical_or, or_bits, input, other)
-
-
-def bitwise_xor(input: Any, other: Any) -> Tensor:
+@partial(Bitwise, numbers="one")
+def bitwise_xor(out, input, other):
     """input ^ other."""
-    return _bits("bitwise_xor", logical_xor, xor_bits, input, other)
+    np.bitwise_xor(input, other, out=out)
 
 
 # Choices
@@ -165,10 +182,10 @@ class Where(Op):
 
     def __call__(self, condition: Any, input: Any = None, other: Any = None) -> Tensor:  # type: ignore[override]
         """With the condition alone: nonzero(condition, as_tuple=True)."""
-        if other.__class__ is float and isinstance(input, Tensor) and input.layout.dtype.is_floating_point:
-            other = constant(other, input.layout.dtype)  # numbers first, only to be quick
-        elif input.__class__ is float and isinstance(other, Tensor) and other.layout.dtype.is_floating_point:
-            input = constant(input, other.layout.dtype)
+        if isinstance(input, Tensor):
+            other = beside(input, other)
+        elif isinstance(other, Tensor):
+            input = beside(other, input)
         try:  # three tensors of a signature met before: only a bool and two equal dtypes ever get one
             spec = self.specs.get((condition.layout, input.layout, other.layout))
         except AttributeError:
@@ -206,7 +223,7 @@ where.vjps(
 )
 
 
-@OfTensors
+@binary(numbers="none")
 def maximum(out, input, other):
     """The larger element of two; NaN where any is. Ties share the gradient."""
     np.maximum(input, other, out=out)
@@ -218,7 +235,7 @@ maximum.vjps(
 )
 
 
-@OfTensors
+@binary(numbers="none")
 def minimum(out, input, other):
     """The smaller element of two; NaN where any is. Ties share the gradient."""
     np.minimum(input, other, out=out)

@@ -119,7 +119,7 @@ def truncated_quotient(out, input, other):
 truncated_quotient.vjps(input=lambda g: zeros_as(g), other=lambda g: zeros_as(g))
 
 
-@binary(bools=None, left_number=None)
+@binary(bools=None, numbers="one")
 def remainder(out, input, other):
     """input - other * floor(input / other): it has the divisor's sign, as Python's % has."""
     np.remainder(input, other, out=out)
@@ -163,25 +163,21 @@ class Power(Binary):
 
     def __call__(self, input: Any, exponent: Any) -> Tensor:  # type: ignore[override]
         exponent = as_number(exponent)
-        if not is_number(exponent) or not isinstance(input, Tensor):
-            return super().__call__(input, exponent)
-        if exponent == 2:
-            return square(input)
-        floats = input.layout.dtype.is_floating_point
-        if not floats and isinstance(exponent, int) and exponent < 0:
-            raise RuntimeError(
-                f"pow: integers can't be raised to the negative power {exponent}; convert to float first"
-            )
-        if floats and exponent == 0.5:
-            return sqrt(input)
-        if floats and exponent == 3:
-            return square(input) * input
-        if floats and exponent == -1:
-            return reciprocal(input)
+        if is_number(exponent) and isinstance(input, Tensor):
+            if input.layout.dtype.is_floating_point:
+                if exponent in COMMON_POWERS:
+                    return COMMON_POWERS[exponent](input)
+            elif isinstance(exponent, int):
+                if exponent == 2:
+                    return square(input)
+                if exponent < 0:
+                    raise RuntimeError(
+                        f"pow: integers can't be raised to the negative power {exponent}; convert to float first"
+                    )
         return super().__call__(input, exponent)
 
 
-@partial(Power, bools=None, left_number=None)
+@partial(Power, bools=None, numbers="one")
 def pow(out, input, exponent):
     """input to the power of exponent, whose gradient at base 0 is 0. RuntimeError for an int to a negative int."""
     if out.dtype.kind == "f":
@@ -216,6 +212,15 @@ def square(out, input):
 square.vjps(input=lambda g, input: g * input * 2.0)
 
 
+@unary(floats=False)
+def cube(out, input):
+    """input * input * input."""
+    np.multiply(np.square(input), input, out=out)
+
+
+cube.vjps(input=lambda g, input: g * square(input) * 3.0)
+
+
 @unary()
 def sqrt(out, input):
     """The square root; NaN below 0."""
@@ -241,6 +246,8 @@ def reciprocal(out, input):
 
 
 reciprocal.vjps(input=lambda g, y: -g * square(y))
+
+COMMON_POWERS = {2: square, 3: cube, 0.5: sqrt, -1: reciprocal}
 
 
 # Exponentials and trigonometry

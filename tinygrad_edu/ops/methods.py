@@ -15,14 +15,14 @@ from .. import dtypes
 from ..tensor import Tensor
 from . import activation as a
 from . import compare as c
-from . import create, index, inplace, move, order, random, views
+from . import create, extremum, index, inplace, moments, move, order, random, vector_norm, views
 from . import elementwise as e
 from . import gather as g
 from . import join as j
 from . import matmul as m
 from . import norm as n
 from . import reduce as r
-from .common import Binary, Unary, as_tensor
+from .common import Binary, Unary, as_tensor, beside
 
 OPERANDS = (Tensor, bool, int, float, np.ndarray, np.generic)
 
@@ -43,7 +43,7 @@ def operator(op: Binary) -> Callable[[Any, Any], Tensor]:
     """The method behind a binary operator; NotImplemented for what is no operand: Python then asks the other side."""
 
     def method(self: Tensor, other: Any) -> Any:
-        if other.__class__ is not float:  # a float would only raise an exception on its way
+        if other.__class__ is not float and other.__class__ is not int:  # which would raise an exception on their way
             try:
                 spec = op.specs.get((self.layout, other.layout))
             except AttributeError:
@@ -59,7 +59,15 @@ def operator(op: Binary) -> Callable[[Any, Any], Tensor]:
 
 def reflected(op: Binary) -> Callable[[Any, Any], Tensor]:
     """The method behind a binary operator whose left side is no tensor."""
-    return lambda self, other: op(other, self) if isinstance(other, OPERANDS) else NotImplemented
+
+    def method(self: Tensor, other: Any) -> Any:
+        if not isinstance(other, OPERANDS):
+            return NotImplemented
+        left = beside(self, other)
+        spec = None if left is other else op.specs.get((left.layout, self.layout))
+        return op(other, self) if spec is None else op.run(spec, (left, self))
+
+    return method
 
 
 class TensorMethods:
@@ -92,19 +100,9 @@ class TensorMethods:
 
     __abs__ = unary(e.abs)
 
-    def __invert__(self: Any) -> Tensor:
-        return c.bitwise_not(self)
-
-    def __and__(self: Any, other: Any) -> Tensor:
-        return c.bitwise_and(self, other) if isinstance(other, OPERANDS) else NotImplemented
-
-    def __or__(self: Any, other: Any) -> Tensor:
-        return c.bitwise_or(self, other) if isinstance(other, OPERANDS) else NotImplemented
-
-    def __xor__(self: Any, other: Any) -> Tensor:
-        return c.bitwise_xor(self, other) if isinstance(other, OPERANDS) else NotImplemented
-
-    __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
+    __invert__ = unary(c.bitwise_not)
+    __and__, __or__, __xor__ = operator(c.bitwise_and), operator(c.bitwise_or), operator(c.bitwise_xor)
+    __rand__, __ror__, __rxor__ = reflected(c.bitwise_and), reflected(c.bitwise_or), reflected(c.bitwise_xor)
 
     # Elementwise
 
@@ -154,6 +152,7 @@ class TensorMethods:
     # Comparisons and logic
 
     isnan, isinf, isfinite, logical_not = unary(c.isnan), unary(c.isinf), unary(c.isfinite), unary(c.logical_not)
+    bitwise_not = unary(c.bitwise_not)
 
     def eq(self: Any, other: Any) -> Tensor:
         return c.eq(self, other)
@@ -182,19 +181,27 @@ class TensorMethods:
     def logical_xor(self: Any, other: Any) -> Tensor:
         return c.logical_xor(self, other)
 
+    def bitwise_and(self: Any, other: Any) -> Tensor:
+        return c.bitwise_and(self, other)
+
+    def bitwise_or(self: Any, other: Any) -> Tensor:
+        return c.bitwise_or(self, other)
+
+    def bitwise_xor(self: Any, other: Any) -> Tensor:
+        return c.bitwise_xor(self, other)
+
     absolute, negative, subtract, multiply, divide, true_divide, clip = abs, neg, sub, mul, div, div, clamp
     greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne
-    bitwise_not, bitwise_and, bitwise_or, bitwise_xor = c.bitwise_not, c.bitwise_and, c.bitwise_or, c.bitwise_xor
     clamp_min, clamp_max, softmax, log_softmax = c.clamp_min, c.clamp_max, n.softmax, n.log_softmax
     lerp, addcmul, addcdiv = e.lerp, e.addcmul, e.addcdiv
     equal, isclose, allclose = c.equal, c.isclose, c.allclose
 
     # Reductions
 
-    sum, mean, prod, amax, amin, max, min = (r.sum, r.mean, r.prod, r.amax, r.amin, r.max, r.min)
-    argmax, argmin, any, all, count_nonzero = (r.argmax, r.argmin, r.any, r.all, r.count_nonzero)
-    var, std, norm, logsumexp, cumsum = r.var, r.std, r.norm, r.logsumexp, r.cumsum
-    sum_to_size = r.sum_to_size
+    sum, mean, prod, any, all, count_nonzero = r.sum, r.mean, r.prod, r.any, r.all, r.count_nonzero
+    amax, amin, argmax, argmin = extremum.amax, extremum.amin, extremum.argmax, extremum.argmin
+    max, min, var, std, norm = extremum.max, extremum.min, moments.var, moments.std, vector_norm.norm
+    logsumexp, cumsum, sum_to_size = r.logsumexp, r.cumsum, r.sum_to_size
 
     # Products
 
