@@ -125,7 +125,7 @@ def normal_dims(dim: int | tuple[int, ...] | list[int] | None, ndim: int, name: 
     """Dimensions as sorted numbers from 0 on; None and () mean all. Raises for a repeated one."""
     if dim is None or (isinstance(dim, (tuple, list)) and len(dim) == 0):
         return tuple(range(ndim))
-    dims = [normal_dim(d, ndim, name) for d in ([dim] if isinstance(dim, int) else dim)]
+    dims = [normal_dim(d, ndim, name) for d in (dim if isinstance(dim, (tuple, list)) else [dim])]
     if len(set(dims)) != len(dims):
         raise RuntimeError(f"{name}: a dimension appears twice in {dim}")
     return tuple(sorted(dims)) if ndim else ()
