@@ -9,7 +9,9 @@ import sys
 import pytest
 from killed_run import many_images
 
-from tinygrad_edu import cli
+import tinygrad_edu as tg
+from tinygrad_edu import cli, optim
+from tinygrad_edu.modes import modes, watching
 from tinygrad_edu.reports import runner
 from tinygrad_edu.train import FolderInUseError, RunFolder
 
@@ -59,3 +61,49 @@ def test_a_lock_holds_within_one_process_too_and_ends_with_an_exception(tmp_path
     with folder.locked():
         pass
     assert not list(tmp_path.iterdir())
+
+
+def interrupted(function, count):
+    """Call it; at the count-th Python function that begins meanwhile, a Ctrl-C comes. Whether it has come.
+
+    Where Python looks for signals is where functions begin, among others; an __exit__ that is one may not begin."""
+
+    def profile(frame, event, arg):
+        nonlocal count
+        if event == "call" and frame.f_code.co_name != "__del__":  # there Python itself drops exceptions
+            count -= 1
+            if count == 0:
+                raise KeyboardInterrupt
+
+    sys.setprofile(profile)
+    try:
+        function()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        sys.setprofile(None)
+    return count <= 0
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of objects that were half made
+@pytest.mark.parametrize("replayed", [False, True])
+def test_ctrl_c_at_any_moment_of_a_step_leaves_no_mode_switched(replayed):
+    p = tg.ones(2, requires_grad=True)
+    optimizer = optim.SGD([p], lr=0.1)
+
+    def step(x):
+        optimizer.zero_grad()
+        (p * x).sum().backward()
+        optimizer.step()
+
+    step(tg.ones(2))  # what is worked out once is known
+    count = 0
+    while True:
+        count += 1
+        function = tg.replay(step) if replayed else step
+        if not interrupted(lambda function=function: function(tg.ones(2)), count):
+            break
+        assert modes.grad is True and not modes.watchers and not watching, count
+    assert count > 50
+    step(tg.ones(2))
+    assert p.grad.tolist() == [1, 1]

@@ -35,7 +35,8 @@ def walk(
     aims = None if targets is None else set(targets)
     useful = None if aims is None else _leading_to(aims, nodes)
     found: dict[Vertex, Tensor] = {}
-    with set_grad_enabled(create_graph):
+    before, modes.grad = modes.grad, create_graph
+    try:  # and not `with`: a Ctrl-C may come before an __exit__ has begun
         for node in nodes:
             g = pending.pop(node, None)
             if g is None:
@@ -59,6 +60,8 @@ def walk(
         for leaf, g in pending.items():
             if aims is None or leaf in aims:
                 found[leaf] = _through_hooks(leaf, g)
+    finally:
+        modes.grad = before
     return found
 
 
@@ -163,7 +166,8 @@ def backward(
     for vertex, g in found.items():
         leaf = vertex if wanted is None else wanted[vertex]
         assert isinstance(leaf, Tensor)
-        with set_grad_enabled(create_graph):
+        before, modes.grad = modes.grad, create_graph
+        try:
             if leaf.grad is not None:
                 if create_graph:
                     leaf.grad = leaf.grad + g
@@ -173,6 +177,8 @@ def backward(
                 own = g.layout.contiguous and id(g.storage) not in lent and g.layout.nbytes == g.storage.nbytes
                 leaf.grad = g if own else g.clone()
                 lent.add(id(g.storage))
+        finally:
+            modes.grad = before
         for hook in list(leaf.hooks or ()):
             if isinstance(hook, After):
                 hook.hook(leaf)

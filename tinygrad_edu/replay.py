@@ -19,7 +19,7 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 from . import backends, fuse
-from .modes import Watcher, modes
+from .modes import Watcher, modes, watching
 from .op import Spec
 from .steps import Buffer, Operand, Step
 from .storage import Storage, trim
@@ -162,11 +162,13 @@ class Replay:
 
         recorder = Recorder(slots)
         called = [slot(a) for a in args], {name: slot(a) for name, a in kwargs.items()}
+        before = modes.watchers
         modes.watch(recorder)
         try:
             result = _detached(self.function(*called[0], **called[1]), [s.storage for s in slots])
         finally:
-            modes.unwatch(recorder)
+            modes.watchers = before  # and not unwatch(): a Ctrl-C may come when a function begins
+            watching.remove(recorder)
         del called
         tape = recorder.finish(result, self.checked)
         tape.note_changes(tensors)

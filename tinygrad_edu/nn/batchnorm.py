@@ -10,7 +10,7 @@ from typing import Any
 
 from ..dtypes import dtype as DType
 from ..dtypes import int64
-from ..modes import modes, no_grad, watching
+from ..modes import modes, watching
 from ..ops import batch_norm as ops
 from ..ops.create import empty, ones, zeros
 from ..tensor import Tensor
@@ -119,8 +119,7 @@ class _BatchNorm(_Norm):
         self._check_dims(input)
         momentum, batches = self._momentum(), None
         if self.training and self.track_running_stats and self.num_batches_tracked is not None:
-            with no_grad():
-                self.num_batches_tracked.add_(1)
+            self.num_batches_tracked.add_(1)
             batches = self.num_batches_tracked if self.momentum is None else None
         by_batch = self.training or (self.running_mean is None and self.running_var is None)
         tracked = not self.training or self.track_running_stats

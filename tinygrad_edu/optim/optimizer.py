@@ -149,10 +149,13 @@ class Optimizer:
             with enable_grad():
                 loss = closure()
         self.refresh()
-        with no_grad():
+        before, modes.grad = modes.grad, False
+        try:  # and not no_grad(): a Ctrl-C may come before its __exit__ has begun
             for group, slot in zip(self.param_groups, self._slots, strict=True):
                 for inputs in self._inputs(group, slot):
                     self.op.apply(*inputs, **slot.flags)
+        finally:
+            modes.grad = before
         for watcher in modes.watchers:
             watcher.guards(self._structure)
         for hook in list(self._post_hooks.values()):
