@@ -201,6 +201,9 @@ static inline real vtan(real x) {
 /* log(1 + e^x), without e^x overflowing. */
 static inline real log_1_plus_exp(real x) { return (x > 0 ? x : 0) + vlog1p(vexp(-REAL(fabs)(x))); }
 
+/* The logarithms of binary cross-entropy end there; NaN stays. */
+static inline real above_100(real x) { return x < -100 ? -100 : x; }
+
 static inline real silu_slope(real x) {
     real s = vsigmoid(x);
     return s * (1 + x * (1 - s));
@@ -324,6 +327,10 @@ typedef double attribute; /* clamp's bounds may be infinite */
     OF_GX(name, real, expression)  \
     ROW(name) { EACH(real, name##_of(IN(0)[i], IN(1)[i], p, q, 0)); }
 
+#define FUNCTION_OF_2(name, expression) \
+    OF_XY(name, real, expression)       \
+    ROW(name) { EACH(real, name##_of(IN(0)[i], IN(1)[i], p, q, 0)); }
+
 #define CHOICE(name, expression)   \
     OF_CXY(name, real, expression) \
     ROW(name) { EACH(real, name##_of(((const uint8_t *)in0)[i], IN(1)[i], IN(2)[i], p, q, 0)); }
@@ -387,6 +394,7 @@ typedef double attribute; /* clamp's bounds may be infinite */
 #undef BINARY
 #undef COMPARE
 #undef GRADIENT
+#undef FUNCTION_OF_2
 #undef CHOICE
 #undef FLAG_FUNCTION
 #undef FLAG_GRADIENT
@@ -399,6 +407,7 @@ typedef double attribute; /* clamp's bounds may be infinite */
 #define CHOICE UNARY
 #define FUNCTION(name, ...) {#name, function_prepare, name##_run},
 #define GRADIENT FUNCTION
+#define FUNCTION_OF_2 FUNCTION
 #define FLAG_FUNCTION FUNCTION
 #define FLAG_GRADIENT FUNCTION
 #define RARE_FUNCTION FUNCTION

@@ -55,6 +55,26 @@ static inline int64_t rows_in_unit(const blocks *b) {
         if ((b)->across) HALVES(total, ADDED);                         \
     } while (0)
 
+/* The same for two sums in one go. */
+#define SUM_2(b, total, term, other, other_term)                        \
+    do {                                                                \
+        EACH_LANE total[l] = other[l] = 0;                              \
+        for (int64_t start_ = 0; start_ < (b)->steps; start_ += RUN) {  \
+            int64_t end_ = TG_MIN(start_ + RUN, (b)->steps);            \
+            real part_[LANES] = {0}, other_part_[LANES] = {0};          \
+            for (int64_t i = start_; i < end_; i++) EACH_LANE {         \
+                    int64_t k = i * LANES + l;                          \
+                    part_[l] += (term);                                 \
+                    other_part_[l] += (other_term);                     \
+                }                                                       \
+            EACH_LANE total[l] += part_[l], other[l] += other_part_[l]; \
+        }                                                               \
+        if ((b)->across) {                                              \
+            HALVES(total, ADDED);                                       \
+            HALVES(other, ADDED);                                       \
+        }                                                               \
+    } while (0)
+
 /* x[k] = value for a whole block. */
 #define SET(b, x, value)                                 \
     for (int64_t i = 0; i < (b)->steps; i++) EACH_LANE { \
@@ -92,6 +112,15 @@ static inline void largest_of(const blocks *b, const real *x, real *largest) {
 static inline void fill_end(const blocks *b, real *block, real value) {
     if (b->across)
         for (int64_t k = b->length; k < block_size(b); k++) block[k] = value;
+}
+
+/* A block whose lanes all have the same row. */
+static inline void fill_lanes(const blocks *b, real *block, const char *row, int64_t stride) {
+    for (int64_t i = 0; i < b->length; i++) {
+        const real value = *(const real *)(row + i * stride);
+        for (int l = 0; l < rows_in_block(b); l++) block[i * rows_in_block(b) + l] = value;
+    }
+    fill_end(b, block, 0);
 }
 
 /* Whether element i of all rows is a stretch of memory, as it is where the rows run along an inner dimension. */

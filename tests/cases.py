@@ -338,6 +338,18 @@ NORMS_AND_LOSSES = [
     case("cross_entropy-probabilities", lambda t, x, y: F(t).cross_entropy(x, t.softmax(y, 1)), N(6, 4), N(6, 4)),
     case("cross_entropy-pictures", lambda t, x, y: F(t).cross_entropy(x, y), N(2, 4, 3), Int(4, 2, 3)),
     case("cross_entropy-one", lambda t, x, y: F(t).cross_entropy(x, y), N(4), Int(4)),
+    *[
+        case(
+            f"{name}-{reduction}-all",
+            lambda t, x, y, name=name, how=how, reduction=reduction: getattr(F(t), name)(
+                x, y, t.tensor([1.0, 2.0, 0.5, 1.5], dtype=x.dtype), ignore_index=2, reduction=reduction, **how
+            ),
+            N(9, 4, 3),
+            Int(4, 9, 3),
+        )
+        for reduction in ("mean", "sum", "none")
+        for name, how in (("cross_entropy", {"label_smoothing": 0.1}), ("nll_loss", {}))
+    ],
     case("nll_loss", lambda t, x, y: F(t).nll_loss(t.log_softmax(x, 1), y), N(6, 4), Int(4, 6)),
     case("mse_loss", lambda t, x, y: F(t).mse_loss(x, y), N(3, 4), N(3, 4)),
     case("mse_loss-none", lambda t, x, y: F(t).mse_loss(x, y, reduction="none"), N(3, 4), N(3, 4)),

@@ -97,11 +97,15 @@ def test_softmax_converts_and_refuses():
         F.softmax(tg.tensor([[1.0, 2.0]]))
 
 
-@pytest.mark.parametrize(("shape", "n"), [((5,), 1), ((3, 17), 1), ((2, 3, 4), 2), ((4, 5, 33), 1), ((2, 64), 1)])
+@pytest.mark.parametrize(
+    ("shape", "n"), [((5,), 1), ((3, 17), 1), ((2, 3, 4), 2), ((4, 5, 33), 1), ((2, 64), 1), ((40, 3), 1)]
+)
 def test_layer_norm(shape, n):
     tail = shape[-n:]
     same(lambda f, x, w, b: f.layer_norm(x, tail, w, b), draw(*shape), draw(*tail, seed=1), draw(*tail, seed=2))
     same(lambda f, x: f.layer_norm(x, tail, eps=0.1), draw(*shape))
+    same(lambda f, x, w: f.layer_norm(x, tail, w), draw(*shape), draw(*tail, seed=1))
+    same(lambda f, x, b: f.layer_norm(x, tail, bias=b), draw(*shape), draw(*tail, seed=1), order=1)
     same(lambda f, x: f.layer_norm(x.transpose(0, -1), (shape[0],)), draw(*shape))
 
 
@@ -119,6 +123,8 @@ def test_layer_norm_refuses():
         F.layer_norm(x, (3,))
     with pytest.raises(RuntimeError, match=r"layer_norm: weight has shape \(3,\)"):
         F.layer_norm(x, (4,), tg.tensor(draw(3)))
+    with pytest.raises(RuntimeError, match="layer_norm: expected one dtype, got an input of"):
+        F.layer_norm(x, (4,), tg.ones(4))
 
 
 def test_normalize_and_similarity():
@@ -178,18 +184,25 @@ def test_cross_entropy_far_out(dtype):
     np.testing.assert_allclose(x.grad.numpy(), expected, atol=1e-7)
 
 
-def test_rows_without_a_class():
+ATTRS = {"reduction": losses.NONE, "ignore_index": -100}
+
+
+@pytest.mark.parametrize(("op", "gradient", "attrs"), [
+    (losses.cross_entropy_op, losses.cross_entropy_grad, {**ATTRS, "smoothing": 0.0}),
+    (losses.cross_entropy_op, losses.cross_entropy_grad, {**ATTRS, "smoothing": 0.1}),
+    (losses.nll_loss_op, losses.nll_loss_grad, ATTRS)])  # fmt: skip
+def test_rows_without_a_class(op, gradient, attrs):
     """What cannot be refused while a step is replayed: ignored rows give 0, other targets NaN, and nothing is read."""
     x = tg.tensor(draw(6, 3))
     target = tg.tensor(np.array([0, -100, 3, -1, 2**62, 2]))
-    loss = losses.cross_entropy_rows.apply(x, target, ignore_index=-100).numpy()
+    loss = op.apply(x, target, **attrs).numpy()
     assert np.isnan(loss).tolist() == [False, False, True, True, True, False]
     assert loss[1] == 0
-    ones = tg.tensor(np.ones(6))
-    grad = losses.cross_entropy_rows_grad.apply(ones, x, target, ignore_index=-100).numpy()
+    grad = gradient.apply(tg.tensor(np.ones(6)), x, target, **attrs).numpy()
     assert np.isnan(grad).all(1).tolist() == [False, False, True, True, True, False]
     assert (grad[1] == 0).all()
-    np.testing.assert_allclose(grad[[0, 5]].sum(1), 0, atol=1e-15)
+    expected = -1 if op is losses.nll_loss_op else 0
+    np.testing.assert_allclose(grad[[0, 5]].sum(1), expected, atol=1e-15)
 
 
 def test_all_ignored_is_nan_as_in_pytorch():
@@ -207,6 +220,14 @@ def test_cross_entropy_refuses():
         F.cross_entropy(x, t + 2)
     with pytest.raises(IndexError, match="nll_loss: target -1 is out of bounds"):
         F.nll_loss(x, t - 1)
+    with pytest.raises(RuntimeError, match=r"expected one dtype, got an input of .*float64 and a weight of .*float32"):
+        F.cross_entropy(x, t, tg.ones(4))
+    for _ in range(2):
+        F.cross_entropy(x, t, ignore_index=2)
+        with pytest.raises(TypeError, match="ignore_index must be an int, got float"):
+            F.cross_entropy(x, t, ignore_index=2.0)
+    with pytest.raises(RuntimeError, match="no gradient rule for its input 'weight'"):
+        F.cross_entropy(x, t, tg.ones(4, dtype=tg.float64, requires_grad=True)).backward()
     with pytest.raises(RuntimeError, match="weight must have one element for each of 4 classes"):
         F.cross_entropy(x, t, tg.tensor(draw(3)))
     with pytest.raises(RuntimeError, match="label_smoothing must be between 0 and 1"):
@@ -313,7 +334,7 @@ def test_single_precision_is_close_to_double(backend, width):
     target = rng.integers(0, width, 37)
     for op, attrs, grads in [(norm.softmax_op, {"dim": 1}, norm.softmax_grad), (norm.softmax_op, {"dim": 0}, None),
                              (norm.log_softmax_op, {"dim": 1}, norm.log_softmax_grad),
-                             (norm.standardize, {"n": 1, "eps": 1e-5}, None)]:  # fmt: skip
+                             (norm.layer_norm_op, {"n": 1, "eps": 1e-5}, None)]:  # fmt: skip
         y = op.apply(tg.tensor(x.astype(np.float32)), **attrs).numpy()
         with backends.use("numpy"):
             exact = op.apply(tg.tensor(x), **attrs)
@@ -324,8 +345,8 @@ def test_single_precision_is_close_to_double(backend, width):
                 np.testing.assert_allclose(dx, grads.apply(tg.tensor(g), exact, **attrs).numpy(), rtol=1e-5, atol=1e-5)
     args = tg.tensor(x.astype(np.float32)), tg.tensor(target)
     with backends.use("numpy"):
-        exact = losses.cross_entropy_rows.apply(tg.tensor(x), args[1], ignore_index=-100).numpy()
-    np.testing.assert_allclose(losses.cross_entropy_rows.apply(*args, ignore_index=-100).numpy(), exact, rtol=2e-6)
+        exact = F.cross_entropy(tg.tensor(x), args[1], reduction="none").numpy()
+    np.testing.assert_allclose(F.cross_entropy(*args, reduction="none").numpy(), exact, rtol=2e-6)
 
 
 def test_any_number_of_threads(backend):
@@ -355,10 +376,20 @@ def test_the_core_has_a_kernel_for_each(backend, monkeypatch):
         for dim in range(3):
             for op, grad in ((norm.softmax_op, norm.softmax_grad), (norm.log_softmax_op, norm.log_softmax_grad)):
                 grad.apply(y, op.apply(y, dim=dim), dim=dim)
-        norm.standardize_grad.apply(norm.standardize.apply(y, n=1, eps=0.1), y, n=1, eps=0.1)
+        weight = tg.ones(y.shape[-1], dtype=y.dtype)
+        for more in ((), (weight, weight)):
+            out = norm.layer_norm_op.apply(y, *more, n=1, eps=0.1)
+            norm.layer_norm_grad.apply(out, y, *more[:1], n=1, eps=0.1)
+        norm.layer_norm_sums.apply(out, y, n=1, eps=0.1)
     rows, target = tg.tensor(draw(5, 3)), tg.tensor(np.array([0, 1, 2, 0, 1]))
-    losses.cross_entropy_rows.apply(rows, target, ignore_index=-100)
-    losses.cross_entropy_rows_grad.apply(rows[:, 0], rows.t().contiguous().t(), target, ignore_index=-100)
-    losses.log_sigmoid.apply(rows)
-    losses.binary_cross_entropy_op(rows.square(), rows)
+    planes, targets, weight = tg.tensor(draw(5, 3, 4)), tg.tensor(np.arange(20).reshape(5, 4) % 3), tg.tensor(draw(3))
+    for reduction in ("none", "mean"):
+        for logits, classes in ((rows, target), (rows.t().contiguous().t(), target), (planes, targets)):
+            for loss in (F.cross_entropy, F.nll_loss):
+                logits = logits.detach().requires_grad_()
+                y = loss(logits, classes, weight, reduction=reduction)
+                y.backward(tg.ones_like(y))
+    losses.log_sigmoid(rows)
+    losses.binary_cross_entropy(rows.square(), rows)
+    losses.binary_cross_entropy_with_logits(rows.square(), rows)
     assert backends.fell_back == set()

@@ -366,7 +366,7 @@ def test_print_shows_the_program():
     lines = text.splitlines()
     assert lines[0].startswith(f"tape of {len(step.tape)} nodes on backend {backends.current()}")
     assert len(lines) == 1 + len(step.tape)
-    for word in ("linear", "cross_entropy_rows", "sgd_", "32x33", "KB", "MFLOP"):
+    for word in ("linear", "cross_entropy", "sgd_", "32x33", "KB", "MFLOP"):
         assert word in text
     assert f"{2 * 32 * 20 * 33 / 1e6:.2f} MFLOP" in text
     assert "us" not in text

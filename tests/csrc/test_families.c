@@ -77,15 +77,6 @@ static void elementwise(int kernel, int x, const char *types) {
     }
 }
 
-/* The same for kernels that take contiguous inputs and no output in an input's place. */
-static void separate(int kernel, int x, const char *types) {
-    for (int s = 0; s < N_SHAPES; s++) {
-        trial t = trial_new(kernel, (int)strlen(types));
-        for (int i = 0; i < t.node->n_args; i++) trial_array(&t, i, x, shapes[s].ndim, shapes[s].shape, PLAIN);
-        trial_run(&t, 0);
-    }
-}
-
 /* ---- reduce: `types`: the output's: x, b bool, i int64, w x for floats and int64 for integers ---- */
 
 static int output_type(char type, int x) {
@@ -118,13 +109,21 @@ static void along(int kernel, int x, const char *types) {
     }
 }
 
-/* The same where ints[0] says how many of the last dimensions, floats[0] is eps. */
+/* The same where ints[0] says how many of the last dimensions, floats[0] is eps; 1 stands for an array of these, which
+ * may be missing with all that follow, 2 for two of them. */
 static void over_last(int kernel, int x, const char *types) {
     EACH_LAYOUT(s, layout)
     for (int n = 1; n <= shapes[s].ndim; n++) {
-        trial t = trial_new(kernel, (int)strlen(types));
-        for (int i = 0; i < t.node->n_args; i++)
-            trial_array(&t, i, x, shapes[s].ndim, shapes[s].shape, i ? (layout + (i - 1) * s) % LAYOUTS : PLAIN);
+        const char *last = layout & 1 ? strchr(types, '1') : NULL;
+        const int64_t *all = shapes[s].shape, first = shapes[s].ndim - n;
+        trial t = trial_new(kernel, (int)(last ? last - types : (int64_t)strlen(types)));
+        for (int i = 0; i < t.node->n_args; i++) {
+            int64_t shape[TG_DIMS] = {2};
+            const int pair = types[i] == '2', whole = types[i] == 'x';
+            memcpy(shape + pair, whole ? all : all + first, (size_t)(whole ? first + n : n) * sizeof *shape);
+            trial_array(&t, i, x, whole ? (int)first + n : n + pair, shape,
+                        i ? (layout + (i - 1) * s) % LAYOUTS : PLAIN);
+        }
         t.node->ints[0] = n, t.node->n_ints = 1, t.node->floats[0] = 1e-5;
         trial_run(&t, 0);
     }
@@ -366,18 +365,26 @@ static void product(int kernel, int x, const char *types) {
             }
 }
 
-/* Logits of m rows and n classes, targets of all kinds, among them the one that is ignored: 't' stands for them. */
+/* Losses of classes, (n, c) or (n, c, k), and targets of all kinds, among them the one that is ignored. `types`: x of
+ * the input's shape, o one loss or one for each row, t targets, w weights, which may be missing. */
 static void classes(int kernel, int x, const char *types) {
     for (int s = 0; s < N_SHAPES; s++)
-        for (int layout = 0; layout < LAYOUTS && shapes[s].ndim == 2; layout++) {
-            int64_t rows = shapes[s].shape[0], c = shapes[s].shape[1];
-            trial t = trial_new(kernel, (int)strlen(types));
+        for (int layout = 0; layout < LAYOUTS && (shapes[s].ndim == 2 || shapes[s].ndim == 3); layout++) {
+            const int64_t *in = shapes[s].shape, rows[] = {in[0], in[2]};
+            const int reduction = (s + layout) % 3, weighted = layout & 1;
+            trial t = trial_new(kernel, (int)strlen(types) - 1 + weighted);
             for (int i = 0; i < t.node->n_args; i++) {
-                int how = i ? (layout + i * s) % LAYOUTS : PLAIN;
-                trial_array(&t, i, types[i] == 't' ? TG_I64 : x, types[i] == 'm' ? 2 : 1, (int64_t[]){rows, c}, how);
-                if (types[i] == 't') trial_positions(&t, i, c);
+                const int how = i ? (layout + i * s) % LAYOUTS : PLAIN, per_row = types[i] == 'o' || types[i] == 't';
+                if (types[i] == 'o' && reduction > 0)
+                    trial_array(&t, i, x, 0, rows, PLAIN);
+                else if (per_row)
+                    trial_array(&t, i, types[i] == 't' ? TG_I64 : x, shapes[s].ndim - 1, rows, how);
+                else
+                    trial_array(&t, i, x, types[i] == 'w' ? 1 : shapes[s].ndim, types[i] == 'w' ? in + 1 : in, how);
+                if (types[i] == 't') trial_positions(&t, i, in[1]);
             }
-            t.node->ints[0] = s & 1 ? -100 : 0, t.node->n_ints = 1;
+            t.node->ints[0] = reduction, t.node->ints[1] = s & 1 ? -100 : 0, t.node->n_ints = 2;
+            t.node->floats[0] = s & 2 ? 0 : 0.25;
             trial_run(&t, 0);
         }
 }
@@ -644,6 +651,7 @@ static const family_case cases[] = {
 #define RARE_FUNCTION UNARY
 #define BINARY(name, ...) {#name, elementwise, "xxx"},
 #define GRADIENT BINARY
+#define FUNCTION_OF_2 BINARY
 #define FLAG_GRADIENT BINARY
 #define RARE_BINARY BINARY
 #define CHOICE(name, ...) {#name, elementwise, "xbxx"},
@@ -698,8 +706,9 @@ static const family_case cases[] = {
     {"softmax_grad", along, "xxx"},
     {"log_softmax", along, "xx"},
     {"log_softmax_grad", along, "xxx"},
-    {"standardize", over_last, "xx"},
-    {"standardize_grad", over_last, "xxx"},
+    {"layer_norm", over_last, "xx11"},
+    {"layer_norm_grad", over_last, "xxx1"},
+    {"layer_norm_sums", over_last, "2xx"},
     {"unfold", windows, "cp"},
     {"fold", windows, "pc"},
     {"max_pool2d", pooled, "dsLb"},
@@ -713,10 +722,10 @@ static const family_case cases[] = {
     {"adaptive_avg_pool2d_grad", pooled, "aLs"},
     {"resample2d", resampled, "ab"},
     {"resample2d_grad", resampled, "ba"},
-    {"cross_entropy_rows", classes, "xmt"},
-    {"cross_entropy_rows_grad", classes, "mxmt"},
-    {"log_sigmoid", separate, "xx"},
-    {"binary_cross_entropy", separate, "xxx"},
+    {"cross_entropy", classes, "oxtw"},
+    {"cross_entropy_grad", classes, "xoxtw"},
+    {"nll_loss", classes, "oxtw"},
+    {"nll_loss_grad", classes, "xoxtw"},
     {"random_uniform", drawn, "xk"},
     {"random_normal", drawn, "xk"},
     {"random_integers", drawn, "xk"},

@@ -15,6 +15,7 @@ from ..dtypes import bool_
 from ..dtypes import dtype as Dtype
 from ..ops import activation, norm
 from ..ops.activation import sigmoid, tanh
+from ..ops.common import float_only
 from ..ops.compare import clamp, where
 from ..ops.elementwise import abs, log
 from ..ops.inplace import change
@@ -25,12 +26,6 @@ from ..tensor import Tensor
 
 # Klambauer et al., Self-normalizing neural networks, arXiv:1706.02515: what keeps mean 0 and variance 1
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
-
-
-def float_only(name: str, input: Tensor) -> None:
-    """Raise RuntimeError, naming the function, for integers."""
-    if not input.layout.dtype.is_floating_point:
-        raise RuntimeError(f"{name}: expected a floating-point input, got {input.dtype} of shape {input.layout.shape}")
 
 
 def put(input: Tensor, function: Callable[[Tensor], Tensor], inplace: bool) -> Tensor:
@@ -50,8 +45,9 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """x where x > 0, else negative_slope * x. Raises RuntimeError for integers."""
-    float_only("leaky_relu", input)
-    return put(input, lambda x: activation.leaky_relu(x, negative_slope=float(negative_slope)), inplace)
+    if inplace:
+        return put(input, lambda x: activation.leaky_relu(x, negative_slope), True)
+    return activation.leaky_relu(input, negative_slope)
 
 
 def rrelu(
@@ -88,8 +84,7 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """x where x > 0, else alpha * (exp(x) - 1). Raises RuntimeError for integers."""
-    float_only("elu", input)
-    return put(input, lambda x: activation.elu(x, alpha=float(alpha)), inplace)
+    return put(input, lambda x: activation.elu(x, alpha), True) if inplace else activation.elu(input, alpha)
 
 
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
@@ -97,13 +92,13 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     float_only("celu", input)
     if alpha == 0:
         raise RuntimeError("celu: alpha must not be 0")
-    return put(input, lambda x: where(x > 0, x, activation.elu(x / alpha, alpha=1.0) * alpha), inplace)
+    return put(input, lambda x: where(x > 0, x, activation.elu(x / alpha, 1.0) * alpha), inplace)
 
 
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
     """1.0507 * elu(x, 1.6733), the numbers that keep mean 0 and variance 1 (arXiv:1706.02515)."""
     float_only("selu", input)
-    return put(input, lambda x: activation.elu(x, alpha=SELU_ALPHA) * SELU_SCALE, inplace)
+    return put(input, lambda x: activation.elu(x, SELU_ALPHA) * SELU_SCALE, inplace)
 
 
 # Smooth
@@ -113,16 +108,14 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     """x times the normal distribution function at x; approximate="tanh" takes the formula of arXiv:1606.08415.
 
     Raises RuntimeError for integers and for another approximation."""
-    float_only("gelu", input)
     if approximate not in ("none", "tanh"):
         raise RuntimeError(f"gelu: approximate must be 'none' or 'tanh', got {approximate!r}")
-    return activation.gelu(input, tanh=approximate == "tanh")
+    return activation.gelu(input, approximate == "tanh")
 
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
     """x * sigmoid(x). Raises RuntimeError for integers."""
-    float_only("silu", input)
-    return put(input, activation.silu, inplace)
+    return put(input, activation.silu, True) if inplace else activation.silu(input)
 
 
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
@@ -133,14 +126,12 @@ def mish(input: Tensor, inplace: bool = False) -> Tensor:
 
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """log(1 + exp(beta x)) / beta, and x where beta x > threshold. Raises RuntimeError for integers."""
-    float_only("softplus", input)
-    return activation.softplus(input, beta=float(beta), threshold=float(threshold))
+    return activation.softplus(input, beta, threshold)
 
 
 def logsigmoid(input: Tensor) -> Tensor:
     """log(sigmoid(x)), without overflow. Raises RuntimeError for integers."""
-    float_only("logsigmoid", input)
-    return log_sigmoid.apply(input)
+    return log_sigmoid(input)
 
 
 def softsign(input: Tensor) -> Tensor:
@@ -164,7 +155,7 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     return a * sigmoid(b)
 
 
-# Of straight pieces: the gradient at a corner is 0, as in PyTorch
+# Of straight pieces
 
 
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
@@ -181,24 +172,22 @@ def relu6(input: Tensor, inplace: bool = False) -> Tensor:
 
 
 def _clipped(name: str, input: Tensor, low: float, high: float, inplace: bool) -> Tensor:
-    """clamp, except that nothing flows through where x is at an end."""
+    """activation.hardtanh; of integers, clamp."""
     if input.layout.dtype is bool_ or (low < 0 and not input.layout.dtype.is_signed):
         raise RuntimeError(f"{name}: expected numbers that can be {low}, got {input.dtype}")
     if not input.layout.dtype.is_floating_point:
         return put(input, lambda x: clamp(x, int(low), int(high)), inplace)
-    return put(input, lambda x: where((x <= low) | (x >= high), clamp(x.detach(), low, high), x), inplace)
+    return put(input, lambda x: activation.hardtanh(x, low, high), inplace)
 
 
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     """min(max(x + 3, 0), 6) / 6. Raises RuntimeError for integers."""
-    float_only("hardsigmoid", input)
-    return put(input, lambda x: relu6(x + 3.0) / 6.0, inplace)
+    return put(input, activation.hardsigmoid, inplace)
 
 
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     """x * hardsigmoid(x). Source: Howard et al., arXiv:1905.02244. Raises RuntimeError for integers."""
-    float_only("hardswish", input)
-    return put(input, lambda x: x * relu6(x + 3.0) / 6.0, inplace)
+    return put(input, activation.hardswish, inplace)
 
 
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:

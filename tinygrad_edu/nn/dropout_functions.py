@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 import warnings
 
+from ..ops.common import float_only
 from ..ops.create import ones
 from ..ops.philox import dropout_op
 from ..ops.random import default_generator
 from ..tensor import Tensor
-from .activation_functions import SELU_ALPHA, SELU_SCALE, float_only, put
+from .activation_functions import SELU_ALPHA, SELU_SCALE, put
 
 LOWEST = -SELU_ALPHA * SELU_SCALE  # selu's limit at -Inf
 

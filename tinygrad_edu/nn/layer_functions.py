@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from ..dtypes import float32, float64
 from ..modes import no_grad
 from ..ops import gather
+from ..ops.common import float_only
 from ..ops.compare import where
 from ..ops.create import ones, zeros
 from ..ops.elementwise import pow, rsqrt
@@ -18,7 +19,6 @@ from ..ops.join import broadcast_tensors, pad
 from ..ops.matmul import linear
 from ..ops.pooling import avg_pool2d
 from ..tensor import Tensor
-from .activation_functions import float_only
 
 EPSILON = {float32: 2.0**-23, float64: 2.0**-52}  # the gap above 1
 

@@ -7,17 +7,19 @@ Read next: ../ops/loss.py.
 
 from __future__ import annotations
 
+import math
 import warnings
 
 import numpy as np
 
 from ..dtypes import int64
 from ..modes import modes, watching
+from ..op import Op, Spec
+from ..ops import loss as losses
 from ..ops.common import broadcast_shapes
-from ..ops.compare import gt, lt, ne, where
+from ..ops.compare import gt, lt, where
 from ..ops.elementwise import abs, exp, log, square
-from ..ops.gather import gather, gather_op
-from ..ops.loss import binary_cross_entropy_op, cross_entropy_rows, log_sigmoid
+from ..ops.loss import REDUCTIONS, class_dim, cross_entropy_op, log_sigmoid, nll_loss_op
 from ..ops.norm import log_softmax
 from ..ops.rows import all_in_range
 from ..tensor import Tensor
@@ -37,13 +39,15 @@ def chosen(size_average: Legacy, reduce: Legacy, reduction: str) -> str:
 
 def reduced(loss: Tensor, reduction: str, name: str) -> Tensor:
     """The mean or sum of a loss, or all of it. Raises ValueError for another reduction."""
+    if reduction == "mean":
+        return loss.mean()
     check_reduction(name, reduction)
-    return loss.mean() if reduction == "mean" else loss.sum() if reduction == "sum" else loss
+    return loss.sum() if reduction == "sum" else loss
 
 
 def check_reduction(name: str, reduction: str) -> None:
     """Raise ValueError, naming the loss, for a reduction that does not exist."""
-    if reduction not in ("none", "mean", "sum"):
+    if reduction not in REDUCTIONS:
         raise ValueError(f"{name}: {reduction!r} is not a valid value for reduction; expected 'none', 'mean' or 'sum'")
 
 
@@ -70,13 +74,10 @@ def _pair(name: str, input: Tensor, target: Tensor) -> None:
 # Classes
 
 
-def _check_classes(name: str, target: Tensor, classes: int, ignore_index: int) -> bool:
-    """Whether every target is known to be a class and none ignored. Raise IndexError for one that is neither, unless a
-    step is being recorded: then nothing is known."""
-    if watching and modes.recording:
-        return False
-    if all_in_range(target, 0, classes - 1):
-        return not 0 <= ignore_index < classes
+def _check_classes(name: str, target: Tensor, classes: int, ignore_index: int) -> None:
+    """Raise IndexError for a target that is no class and not ignored; while a step is recorded nothing is known."""
+    if (watching and modes.recording) or all_in_range(target, 0, classes - 1):
+        return
     values = target.array()
     wrong = values.view(np.uint64) >= classes  # a negative number is a huge one
     if wrong.any() and (wrong := wrong & (values != ignore_index)).any():
@@ -84,27 +85,26 @@ def _check_classes(name: str, target: Tensor, classes: int, ignore_index: int) -
             f"{name}: target {values[wrong].flat[0]} is out of bounds for {classes} classes; expected 0 to "
             f"{classes - 1}, or ignore_index={ignore_index}"
         )
-    return False
 
 
-def _check_target(
-    name: str, input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int
-) -> tuple[int, bool]:
-    """The dimension of the classes, and whether all targets are known to count. Raises where shapes, dtypes or values
-    do not fit (see the callers)."""
+def _check_target(name: str, input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int) -> None:
+    """Raise where shapes or dtypes do not fit (see the callers)."""
     floating(name, input, weight)
     shape = input.layout.shape
     if not shape:
         raise ValueError(f"{name}: expected an input (C) or (N, C, ...), got a 0-d tensor")
-    dim = 0 if len(shape) == 1 else 1
+    dim = class_dim(input.layout)
     expected = shape[:dim] + shape[dim + 1 :]
     if target.layout.shape != expected:
         error = ValueError if dim and target.layout.shape[:1] != shape[:1] else RuntimeError
         raise error(f"{name}: an input of shape {shape} takes targets of shape {expected}, got {target.layout.shape}")
     if target.layout.dtype is not int64:
         raise RuntimeError(f"{name}: class numbers must be int64, got {target.dtype}")
+    if isinstance(ignore_index, bool) or not isinstance(ignore_index, int):
+        raise TypeError(f"{name}: ignore_index must be an int, got {type(ignore_index).__name__}")
     check_weight(name, weight, shape[dim])
-    return dim, _check_classes(name, target, shape[dim], ignore_index)
+    if weight is not None and weight.layout.dtype is not input.layout.dtype:
+        raise RuntimeError(f"{name}: expected one dtype, got an input of {input.dtype} and a weight of {weight.dtype}")
 
 
 def check_weight(name: str, weight: Tensor | None, classes: int) -> None:
@@ -113,6 +113,15 @@ def check_weight(name: str, weight: Tensor | None, classes: int) -> None:
         raise RuntimeError(
             f"{name}: weight must have one element for each of {classes} classes, got shape {weight.layout.shape}"
         )
+
+
+def _spec_of_classes(
+    op: Op, name: str, inputs: tuple[Tensor, ...], ignore_index: int, reduction: str, **attrs: float
+) -> Spec:
+    """The op at this signature, its arguments checked."""
+    _check_target(name, inputs[0], inputs[1], inputs[2] if len(inputs) > 2 else None, ignore_index)
+    check_reduction(name, reduction)
+    return op.spec(inputs, {"reduction": REDUCTIONS[reduction], "ignore_index": ignore_index, **attrs})
 
 
 def cross_entropy(
@@ -130,60 +139,29 @@ def cross_entropy(
 
     weight (C) counts classes differently, and the mean is over the weights; targets of ignore_index count nothing;
     label_smoothing is the share of each target that is spread evenly over all classes (Szegedy et al., Rethinking the
-    Inception architecture, arXiv:1512.00567). Raises ValueError, RuntimeError for shapes and dtypes that do not fit,
-    IndexError for a class that does not exist (not while tg.replay records: a replayed step gives NaN there).
+    Inception architecture, arXiv:1512.00567). No gradient goes to the weight. Raises ValueError, RuntimeError for
+    shapes and dtypes that do not fit, IndexError for a class that does not exist (not while tg.replay records: a
+    replayed step gives NaN there).
     """
-    name = "cross_entropy"
-    reduction = chosen(size_average, reduce, reduction)
-    if not 0.0 <= label_smoothing <= 1.0:
-        raise RuntimeError(f"{name}: label_smoothing must be between 0 and 1, got {label_smoothing}")
-    if target.layout.shape == input.layout.shape:
-        if not target.layout.dtype.is_floating_point:
-            raise RuntimeError(f"{name}: class probabilities must be floating-point numbers, got {target.dtype}")
-        if ignore_index >= 0:
-            raise RuntimeError(f"{name}: ignore_index is for class numbers, not for probabilities")
-        return _cross_entropy_of_probabilities(input, target, weight, reduction, label_smoothing)
-    dim, all_count = _check_target(name, input, target, weight, ignore_index)
-    if weight is None and label_smoothing == 0:
-        rows, classes = input, target
-        if input.layout.ndim != 2 or not target.layout.contiguous:
-            rows = input.movedim(dim, -1).reshape(-1, input.layout.shape[dim])
-            classes = target.reshape(-1).contiguous()
-        loss = cross_entropy_rows.apply(rows, classes, ignore_index=ignore_index)
-        if reduction == "mean":
-            return loss.sum() / (float(target.layout.numel) if all_count else _counts(target, ignore_index, loss))
-        return reduced(loss.reshape(target.layout.shape), reduction, name)
-    log_p = log_softmax(input, dim)
-    loss = nll_loss(log_p, target, weight, ignore_index=ignore_index, reduction=reduction)
-    if label_smoothing == 0:
-        return loss
-    spread = -(log_p if weight is None else log_p * _along(weight, dim, log_p)).sum(dim)
-    counted = ne(target, ignore_index)
-    spread = where(counted, spread, 0.0)
-    if reduction == "mean":
-        spread = spread.sum() / _weights(weight, target, counted, spread).sum()
-    else:
-        spread = reduced(spread, reduction, name)
-    return loss * (1.0 - label_smoothing) + spread * (label_smoothing / input.layout.shape[dim])
-
-
-def _counts(target: Tensor, ignore_index: int, loss: Tensor) -> Tensor:
-    """How many targets are not ignored, as a number of the loss's dtype."""
-    return ne(target, ignore_index).sum().to(loss.layout.dtype)
-
-
-def _along(weight: Tensor, dim: int, x: Tensor) -> Tensor:
-    """A vector over the classes, so that it broadcasts against x with its classes at dim."""
-    return weight.reshape(-1, *[1] * (x.layout.ndim - dim - 1))
-
-
-def _weights(weight: Tensor | None, target: Tensor, counted: Tensor, loss: Tensor) -> Tensor:
-    """What each target counts: its class's weight, 0 where it is ignored."""
-    ones = counted.to(loss.dtype)
-    if weight is None:
-        return ones
-    safe = where(counted, target, 0)
-    return weight.index_select(0, safe.reshape(-1)).reshape(target.layout.shape) * ones
+    name, op = "cross_entropy", cross_entropy_op
+    if size_average is not None or reduce is not None:
+        reduction = chosen(size_average, reduce, reduction)
+    inputs = (input, target) if weight is None else (input, target, weight)
+    key = (*[x.layout for x in inputs], ignore_index, ignore_index.__class__, reduction, label_smoothing)
+    spec = op.specs.get(key)  # a signature met before is found without checks
+    if spec is None:
+        if not 0.0 <= label_smoothing <= 1.0:
+            raise RuntimeError(f"{name}: label_smoothing must be between 0 and 1, got {label_smoothing}")
+        if target.layout.shape == input.layout.shape:
+            if not target.layout.dtype.is_floating_point:
+                raise RuntimeError(f"{name}: class probabilities must be floating-point numbers, got {target.dtype}")
+            if ignore_index >= 0:
+                raise RuntimeError(f"{name}: ignore_index is for class numbers, not for probabilities")
+            return _cross_entropy_of_probabilities(input, target, weight, reduction, label_smoothing)
+        smoothing = float(label_smoothing)
+        spec = op.specs[key] = _spec_of_classes(op, name, inputs, ignore_index, reduction, smoothing=smoothing)
+    _check_classes(name, target, input.layout.shape[class_dim(input.layout)], ignore_index)
+    return op.run(spec, inputs)
 
 
 def _cross_entropy_of_probabilities(
@@ -191,16 +169,16 @@ def _cross_entropy_of_probabilities(
 ) -> Tensor:
     name = "cross_entropy"
     floating(name, input, weight)
-    dim = 0 if input.layout.ndim == 1 else 1
+    dim = class_dim(input.layout)
     classes = input.layout.shape[dim]
     check_weight(name, weight, classes)
     if label_smoothing > 0:
         target = target * (1.0 - label_smoothing) + label_smoothing / classes
     products = log_softmax(input, dim) * target
     if weight is not None:
-        products = products * _along(weight, dim, products)
+        products = products * weight.reshape(-1, *[1] * (input.layout.ndim - dim - 1))
     if reduction == "mean":
-        return -products.sum() / (products.layout.numel / classes)
+        return products.sum() / -(products.layout.numel / classes)
     return reduced(-products.sum(dim), reduction, name)
 
 
@@ -214,19 +192,16 @@ def nll_loss(
     reduction: str = "mean",
 ) -> Tensor:
     """-input[target] for log-probabilities (C) or (N, C, ...); arguments and errors are cross_entropy's."""
-    name = "nll_loss"
-    reduction = chosen(size_average, reduce, reduction)
-    dim, all_count = _check_target(name, input, target, weight, ignore_index)
-    if all_count and weight is None:
-        loss = -gather_op(input, target.unsqueeze(dim), dim=dim).squeeze(dim)
-        return loss.sum() / float(target.layout.numel) if reduction == "mean" else reduced(loss, reduction, name)
-    counted = ne(target, ignore_index)
-    picked = gather(input, dim, where(counted, target, 0).unsqueeze(dim)).squeeze(dim)
-    weights = _weights(weight, target, counted, input)
-    loss = where(counted, -picked * weights, 0.0)
-    if reduction == "mean":
-        return loss.sum() / weights.sum()
-    return reduced(loss, reduction, name)
+    name, op = "nll_loss", nll_loss_op
+    if size_average is not None or reduce is not None:
+        reduction = chosen(size_average, reduce, reduction)
+    inputs = (input, target) if weight is None else (input, target, weight)
+    key = (*[x.layout for x in inputs], ignore_index, ignore_index.__class__, reduction)
+    spec = op.specs.get(key)
+    if spec is None:
+        spec = op.specs[key] = _spec_of_classes(op, name, inputs, ignore_index, reduction)
+    _check_classes(name, target, input.layout.shape[class_dim(input.layout)], ignore_index)
+    return op.run(spec, inputs)
 
 
 def kl_div(
@@ -263,6 +238,8 @@ def kl_div(
 
 
 def _same_sizes(name: str, input: Tensor, target: Tensor) -> None:
+    if input.layout is target.layout and input.layout.dtype.is_floating_point:
+        return
     floating(name, input, target)
     if input.layout.shape != target.layout.shape:
         raise ValueError(
@@ -282,12 +259,17 @@ def binary_cross_entropy(
 
     Raises ValueError for shapes that differ, RuntimeError for what is no probability (unless a step is recorded)."""
     name = "binary_cross_entropy"
-    reduction = chosen(size_average, reduce, reduction)
+    if size_average is not None or reduce is not None:
+        reduction = chosen(size_average, reduce, reduction)
     _same_sizes(name, input, target)
-    if not (watching and modes.recording) and not ((input.array() >= 0) & (input.array() <= 1)).all():
+    loss = losses.binary_cross_entropy(input, target)
+    result = reduced(loss if weight is None else loss * weight, reduction, name)
+    if watching and modes.recording:
+        return result
+    suspicious = reduction == "none" or math.isnan(result.item())  # else because of a target or weight
+    if suspicious and not ((input.array() >= 0) & (input.array() <= 1)).all():
         raise RuntimeError(f"{name}: all elements of input should be between 0 and 1")
-    loss = binary_cross_entropy_op(input, target)
-    return reduced(loss if weight is None else loss * weight, reduction, name)
+    return result
 
 
 def binary_cross_entropy_with_logits(
@@ -303,12 +285,13 @@ def binary_cross_entropy_with_logits(
 
     weight multiplies the loss, pos_weight w the term of t; both broadcast. Raises ValueError for shapes that differ."""
     name = "binary_cross_entropy_with_logits"
-    reduction = chosen(size_average, reduce, reduction)
+    if size_average is not None or reduce is not None:
+        reduction = chosen(size_average, reduce, reduction)
     _same_sizes(name, input, target)
-    log_p = log_sigmoid.apply(input)
-    if pos_weight is not None:
-        log_p = log_p * ((pos_weight - 1.0) * target + 1.0)
-    loss = (1.0 - target) * input - log_p
+    if pos_weight is None:
+        loss = losses.binary_cross_entropy_with_logits(input, target)
+    else:
+        loss = (1.0 - target) * input - log_sigmoid(input) * ((pos_weight - 1.0) * target + 1.0)
     return reduced(loss if weight is None else loss * weight, reduction, name)
 
 

@@ -90,7 +90,7 @@ def soft_margin_loss(
     input: Tensor, target: Tensor, size_average: Legacy = None, reduce: Legacy = None, reduction: str = "mean"
 ) -> Tensor:
     """log(1 + exp(-target x)) for targets of 1 and -1; without overflow, unlike PyTorch's."""
-    return reduced(-log_sigmoid.apply(target * input), chosen(size_average, reduce, reduction), "soft_margin_loss")
+    return reduced(-log_sigmoid(target * input), chosen(size_average, reduce, reduction), "soft_margin_loss")
 
 
 def _rows(name: str, input: Tensor, target: Tensor, per_class: bool) -> tuple[Tensor, Tensor]:
@@ -172,7 +172,7 @@ def multilabel_soft_margin_loss(
     """The mean over classes, the last dimension, of -(t log sigmoid(x) + (1 - t) log sigmoid(-x)), times weight (C)."""
     name = "multilabel_soft_margin_loss"
     floating(name, input)
-    loss = -(target * log_sigmoid.apply(input) + (1 - target) * log_sigmoid.apply(-input))
+    loss = -(target * log_sigmoid(input) + (1 - target) * log_sigmoid(-input))
     loss = loss if weight is None else loss * weight
     return reduced(loss.sum(-1) / input.layout.shape[-1], chosen(size_average, reduce, reduction), name)
 

@@ -8,12 +8,15 @@ adds to them (arguments, checks) stands in nn/functional.py. Read next: reduce.p
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import numpy as np
 
-from ..op import op
+from ..op import Op, op
 from ..tensor import Tensor
-from .common import broadcasting, unary, zeros_as
+from .common import as_tensor, broadcasting, float_only, is_number, unary, zeros_as
 from .compare import where
 from .elementwise import _erf, exp, square
 
@@ -21,6 +24,32 @@ SQRT_HALF = math.sqrt(0.5)
 DENSITY_AT_0 = 1 / math.sqrt(2 * math.pi)  # of the standard normal distribution
 # tanh's approximation of GELU: Hendrycks and Gimpel, Gaussian Error Linear Units, arXiv:1606.08415, section 2
 TANH_SCALE, TANH_CUBE = math.sqrt(2 / math.pi), 0.044715
+
+
+class Activation(Op):
+    """An elementwise op of one floating-point input and of numbers of one kind, its attributes in their order."""
+
+    def __init__(self, reference: Callable[..., None], kind: type = float) -> None:
+        super().__init__(reference, broadcasting(reference.__name__))
+        code = reference.__code__
+        self.names = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+        self.kind = kind
+
+    def __call__(self, input: Any, *numbers: Any) -> Tensor:  # type: ignore[override]
+        """Raises RuntimeError for integers."""
+        try:
+            spec = self.specs.get((input.layout, *numbers) if numbers else (input.layout,))
+        except (AttributeError, TypeError):  # no tensor, or no number, which will be told
+            spec = None
+        if spec is not None:
+            return self.run(spec, (input,))
+        x = as_tensor(input, self.name)
+        float_only(self.name, x)
+        values = [self.kind(number) for number in numbers]
+        spec = self.spec((x,), dict(zip(self.names, values, strict=True)))
+        if all(is_number(number) for number in numbers):  # a tensor of one number may change
+            self.specs[(x.layout, *numbers)] = spec
+        return self.run(spec, (x,))
 
 
 @unary(floats=False, bools=False)
@@ -81,7 +110,7 @@ sigmoid_grad.vjps(
 )
 
 
-@op(broadcasting("leaky_relu"))
+@Activation
 def leaky_relu(out, input, *, negative_slope):
     """input where it is positive, negative_slope * input elsewhere."""
     np.multiply(input, np.where(input > 0, 1, negative_slope).astype(out.dtype), out=out)
@@ -99,7 +128,7 @@ leaky_relu_grad.vjps(
 )
 
 
-@op(broadcasting("elu"))
+@Activation
 def elu(out, input, *, alpha):
     """x where x > 0, else alpha * (exp(x) - 1)."""
     np.copyto(out, np.where(input > 0, input, np.expm1(np.minimum(input, 0)) * alpha))
@@ -107,17 +136,71 @@ def elu(out, input, *, alpha):
 
 @op(broadcasting("elu_grad"))
 def elu_grad(out, grad, input, *, alpha):
-    np.multiply(grad, np.where(input > 0, 1, np.exp(np.minimum(input, 0)) * alpha).astype(out.dtype), out=out)
+    slope = np.where(input <= 0, np.exp(np.minimum(input, 0)) * alpha, 1)  # a NaN lets grad through, as in PyTorch
+    np.multiply(grad, slope.astype(out.dtype), out=out)
 
 
 elu.vjps(input=lambda g, input, alpha: elu_grad(g, input, alpha=alpha))
 elu_grad.vjps(
     grad=lambda g, input, alpha: elu_grad(g, input, alpha=alpha),
-    input=lambda g, grad, input, alpha: where(input >= 0, 0.0, g * grad * exp(input.clamp(max=0.0)) * alpha),
+    input=lambda g, grad, input, alpha: where(input < 0, g * grad * exp(input.clamp(max=0.0)) * alpha, 0.0),
 )
 
 
-@unary()
+# Of straight pieces: the gradient at a corner and of a NaN is PyTorch's
+
+
+@Activation
+def hardtanh(out, input, *, min, max):
+    """input between min and max; as clamp, but that nothing flows through where it is at an end."""
+    np.clip(input, min, max, out=out)
+
+
+@op(broadcasting("hardtanh_grad"))
+def hardtanh_grad(out, grad, input, *, min, max):
+    np.copyto(out, np.where((input <= min) | (input >= max), 0, grad))
+
+
+hardtanh.vjps(input=lambda g, input, min, max: hardtanh_grad(g, input, min=min, max=max))
+hardtanh_grad.vjps(
+    grad=lambda g, input, min, max: hardtanh_grad(g, input, min=min, max=max), input=lambda g: zeros_as(g)
+)
+
+
+@Activation
+def hardsigmoid(out, input):
+    """(x + 3) / 6 between 0 and 1."""
+    np.divide(np.clip(input + 3, 0, 6), 6, out=out)
+
+
+@op(broadcasting("hardsigmoid_grad"))
+def hardsigmoid_grad(out, grad, input):
+    np.copyto(out, np.where((input > -3) & (input < 3), grad / 6, 0))
+
+
+hardsigmoid.vjps(input=lambda g, input: hardsigmoid_grad(g, input))
+hardsigmoid_grad.vjps(grad=lambda g, input: hardsigmoid_grad(g, input), input=lambda g: zeros_as(g))
+
+
+@Activation
+def hardswish(out, input):
+    """x * hardsigmoid(x)."""
+    np.divide(input * np.clip(input + 3, 0, 6), 6, out=out)
+
+
+@op(broadcasting("hardswish_grad"))
+def hardswish_grad(out, grad, input):
+    np.copyto(out, np.where(input <= -3, 0, np.where(input < 3, grad * (input / 3 + 0.5), grad)))
+
+
+hardswish.vjps(input=lambda g, input: hardswish_grad(g, input))
+hardswish_grad.vjps(
+    grad=lambda g, input: hardswish_grad(g, input),
+    input=lambda g, grad, input: hardsigmoid_grad(g * grad * 2.0, input),
+)
+
+
+@Activation
 def silu(out, input):
     """x * sigmoid(x)."""
     e = np.exp(-np.abs(input))
@@ -140,7 +223,7 @@ silu.vjps(input=lambda g, input: silu_grad(g, input))
 silu_grad.vjps(grad=lambda g, input: silu_grad(g, input), input=_silu_second)
 
 
-@op(broadcasting("softplus"))
+@Activation
 def softplus(out, input, *, beta, threshold):
     """log(1 + exp(beta x)) / beta, and x where beta x > threshold."""
     z = input * out.dtype.type(beta)
@@ -155,7 +238,7 @@ def _softplus_rule(g: Tensor, input: Tensor, beta: float, threshold: float) -> T
 softplus.vjps(input=_softplus_rule)
 
 
-@op(broadcasting("gelu"))
+@partial(Activation, kind=bool)
 def gelu(out, input, *, tanh):
     """x times the normal distribution function at x; with tanh, by the approximation of arXiv:1606.08415."""
     if tanh:

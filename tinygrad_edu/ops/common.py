@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import storage as memory
 from ..dtypes import bool_, dtype, dtype_of_number, get_default_dtype, result_type
-from ..op import Op, Spec
+from ..op import Fetch, Op, Spec
 from ..storage import Layout
 from ..tensor import Tensor
 
@@ -71,6 +71,12 @@ def floating(x: Any, name: str) -> Tensor:
     """x as a floating-point tensor: integers become the default float dtype."""
     tensor = as_tensor(x, name)
     return tensor if tensor.layout.dtype.is_floating_point else tensor.to(get_default_dtype())
+
+
+def float_only(name: str, input: Tensor) -> None:
+    """Raise RuntimeError, naming the function, for integers."""
+    if not input.layout.dtype.is_floating_point:
+        raise RuntimeError(f"{name}: expected a floating-point input, got {input.dtype} of shape {input.layout.shape}")
 
 
 def same_shape(x: Layout, *_: Layout, **__: Any) -> tuple[int, ...]:
@@ -163,6 +169,22 @@ def refuse_bools(name: str, *operands: Any) -> None:
     """Raise RuntimeError, naming the op, if an operand (or a dtype) is bool."""
     if any(isinstance(x, bool) or x is bool_ or getattr(x, "dtype", None) is bool_ for x in operands):
         raise RuntimeError(f"{name} is not supported for bool; use ~ or logical_not(), ^ or logical_xor(), or a cast")
+
+
+class OptionalInputs(Op):
+    """An op whose last inputs may be missing: its rules get None for them."""
+
+    def _fetch(self, word: str) -> Fetch:
+        fetch = super()._fetch(word)
+        if word not in self.inputs:
+            return fetch
+        at = self.inputs.index(word)
+        return lambda node, g, i: fetch(node, g, i) if at < len(node.spec.inputs) else None
+
+
+def given(*inputs: Tensor | None) -> list[Tensor]:
+    """Those inputs that are not missing."""
+    return [x for x in inputs if x is not None]
 
 
 class Unary(Op):

@@ -1,7 +1,7 @@
 """Softmax and its logarithm along a dimension, and normalisation of the trailing dimensions.
 
-Each of the three has one gradient op. Those are linear in the incoming gradient, by a symmetric matrix for softmax and
-standardize, so a gradient op's rule for it is (nearly) the op itself. Left out: batch, group and instance
+Each of the three has a gradient op. Those are linear in the incoming gradient, by a symmetric matrix for softmax and
+layer_norm, so a gradient op's rule for it is (nearly) the op itself. Left out: batch, group and instance
 normalisation, which come with convolutions. Read next: loss.py; csrc/norm.c has the kernels.
 """
 
@@ -16,7 +16,7 @@ import numpy as np
 from ..dtypes import dtype as Dtype
 from ..op import Op, op
 from ..tensor import Tensor
-from .common import as_tensor, normal_dim, same_shape
+from .common import OptionalInputs, as_tensor, given, normal_dim, same_shape
 from .elementwise import exp, rsqrt, square
 
 
@@ -104,43 +104,73 @@ def _moments(x: Any, n: int, eps: float) -> tuple[Any, Any]:
     return centred, 1 / np.sqrt((centred * centred).mean(dims, keepdims=True) + x.dtype.type(eps))
 
 
-@op(same_shape)
-def standardize(out, input, *, n, eps):
-    """(x - mean) / sqrt(var + eps) over the last n dimensions; var is the mean squared deviation."""
+@partial(OptionalInputs, shape=same_shape, name="layer_norm")
+def layer_norm_op(out, input, weight=None, bias=None, *, n, eps):
+    """(x - mean) / sqrt(var + eps) over the last n dimensions, times weight plus bias, both or none; var is the mean
+    squared deviation."""
     if out.size:
         centred, scale = _moments(input, n, eps)
         np.multiply(centred, scale, out=out)
+        if weight is not None:
+            np.multiply(out, weight, out=out)
+            np.add(out, bias, out=out)
 
 
-@op(same_shape)
-def standardize_grad(out, grad, input, *, n, eps):
-    """scale * (grad - mean(grad) - y * mean(grad * y)) inverts y = standardize(input); scale = 1 / sqrt(var + eps)."""
+@partial(OptionalInputs, shape=same_shape)
+def layer_norm_grad(out, grad, input, weight=None, *, n, eps):
+    """scale * (g - mean(g) - y * mean(g * y)), the gradient of y = layer_norm(input) without a weight, of which g is
+    grad; with one it is grad * weight. scale = 1 / sqrt(var + eps)."""
     if out.size:
         dims = _trailing(input.ndim, n)
         centred, scale = _moments(input, n, eps)
-        y = centred * scale
-        inner = grad - grad.mean(dims, keepdims=True) - y * (grad * y).mean(dims, keepdims=True)
+        y, g = centred * scale, grad if weight is None else grad * weight
+        inner = g - g.mean(dims, keepdims=True) - y * (g * y).mean(dims, keepdims=True)
         np.multiply(inner, scale, out=out)
 
 
-def _standardize_second(g: Tensor, grad: Tensor, input: Tensor, n: int, eps: float) -> Tensor:
-    """With J the symmetric matrix of standardize_grad and y = standardize(x): the derivative of <g, J grad> in x is
+@op(lambda grad, input, *, n, eps: (2, *input.shape[input.ndim - n :]))
+def layer_norm_sums(out, grad, input, *, n, eps):
+    """The gradients of weight and bias: the sums over all rows of grad * layer_norm(input), and of grad."""
+    others = tuple(range(input.ndim - n))
+    centred, scale = _moments(input, n, eps) if input.size else (input, input)
+    out[0] = (grad * (centred * scale)).sum(others)
+    out[1] = grad.sum(others)
+
+
+def _times(x: Tensor, weight: Any) -> Tensor:
+    return x if weight is None else x * weight
+
+
+def _second(g: Tensor, grad: Tensor, input: Tensor, weight: Tensor | None, n: int, eps: float) -> Tensor:
+    """With J the symmetric matrix of layer_norm_grad and y = layer_norm(x): the derivative of <g, J grad> in x is
     -scale * (y * mean(g * J grad) + J g * mean(grad * y) + J grad * mean(g * y))."""
     dims = _trailing(input.layout.ndim, n)
 
     def mean(x: Tensor) -> Tensor:
         return x.mean(dims, keepdim=True)
 
-    y = standardize.apply(input, n=n, eps=eps)
+    grad = _times(grad, weight)
+    y = layer_norm_op.apply(input, n=n, eps=eps)
     scale = rsqrt(mean(square(input - mean(input))) + eps)
-    through_g = standardize_grad.apply(g, input, n=n, eps=eps)
-    through_grad = standardize_grad.apply(grad, input, n=n, eps=eps)
+    through_g = layer_norm_grad.apply(g, input, n=n, eps=eps)
+    through_grad = layer_norm_grad.apply(grad, input, n=n, eps=eps)
     return -scale * (y * mean(g * through_grad) + through_g * mean(grad * y) + through_grad * mean(g * y))
 
 
-standardize.vjps(input=lambda g, input, n, eps: standardize_grad.apply(g, input, n=n, eps=eps))
-standardize_grad.vjps(
-    grad=lambda g, input, n, eps: standardize_grad.apply(g, input, n=n, eps=eps), input=_standardize_second
+layer_norm_op.shares(sums=lambda g, input, n, eps: layer_norm_sums.apply(g, input, n=n, eps=eps))
+layer_norm_op.vjps(
+    input=lambda g, input, weight, n, eps: layer_norm_grad.apply(*given(g, input, weight), n=n, eps=eps),
+    weight=lambda sums: sums.select(0, 0),
+    bias=lambda sums: sums.select(0, 1),
+)
+layer_norm_grad.vjps(
+    grad=lambda g, input, weight, n, eps: _times(layer_norm_grad.apply(g, input, n=n, eps=eps), weight),
+    input=_second,
+    weight=lambda g, grad, input, n, eps: grad * layer_norm_grad.apply(g, input, n=n, eps=eps),
+)
+layer_norm_sums.vjps(  # of its two outputs' gradients the first stands where a weight does, the second like a bias
+    grad=lambda g, input, n, eps: layer_norm_op.apply(input, g.select(0, 0), g.select(0, 1), n=n, eps=eps),
+    input=lambda g, grad, input, n, eps: layer_norm_grad.apply(grad, input, g.select(0, 0), n=n, eps=eps),
 )
 
 
@@ -151,22 +181,36 @@ def layer_norm(
     bias: Tensor | None = None,
     eps: float = 1e-5,
 ) -> Tensor:
-    """standardize over the trailing dimensions normalized_shape, then times weight plus bias, of that shape both.
+    """(x - mean) / sqrt(var + eps) over the trailing dimensions normalized_shape, then times weight plus bias, of that
+    shape both.
 
     Source: Ba, Kiros, Hinton: Layer normalization, arXiv:1607.06450. Raises RuntimeError for shapes that do not fit."""
     shape = tuple(normalized_shape)
+    inputs = (input,) if weight is None or bias is None else (input, weight, bias)
+    key = (input.layout, weight if weight is None else weight.layout, bias if bias is None else bias.layout, shape, eps)
+    spec = layer_norm_op.specs.get(key)  # a signature met before is found without checks
+    if spec is None:
+        _check_layer_norm(input, shape, weight, bias)
+        spec = layer_norm_op.specs[key] = layer_norm_op.spec(inputs, {"n": len(shape), "eps": float(eps)})
+    y = layer_norm_op.run(spec, inputs)
+    if len(inputs) == 1 and (weight is not None or bias is not None):
+        return y * weight if bias is None else y + bias
+    return y
+
+
+def _check_layer_norm(input: Tensor, shape: tuple[int, ...], weight: Tensor | None, bias: Tensor | None) -> None:
     n = len(shape)
     if n == 0 or input.layout.shape[-n:] != shape:
         raise RuntimeError(f"layer_norm: input of shape {input.layout.shape} does not end in normalized_shape {shape}")
+    if not input.layout.dtype.is_floating_point:
+        raise RuntimeError(f"layer_norm: expected a floating-point input, got {input.dtype}")
     for name, x in (("weight", weight), ("bias", bias)):
         if x is not None and x.layout.shape != shape:
             raise RuntimeError(f"layer_norm: {name} has shape {x.layout.shape}, expected normalized_shape {shape}")
-    if not input.layout.dtype.is_floating_point:
-        raise RuntimeError(f"layer_norm: expected a floating-point input, got {input.dtype}")
-    y = standardize.apply(input, n=n, eps=float(eps))
-    if weight is not None:
-        y = y * weight
-    return y if bias is None else y + bias
+        if x is not None and x.layout.dtype is not input.layout.dtype:
+            raise RuntimeError(
+                f"layer_norm: expected one dtype, got an input of {input.dtype} and a {name} of {x.dtype}"
+            )
 
 
 def normalize(input: Tensor, p: float = 2.0, dim: int | Sequence[int] = 1, eps: float = 1e-12) -> Tensor:
