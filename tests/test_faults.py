@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from killed_run import many_images
 
 import tinygrad_edu as tg
-from tinygrad_edu import cli, optim
+from tinygrad_edu import cli, nn, optim
 from tinygrad_edu.modes import modes, watching
 from tinygrad_edu.reports import runner
 from tinygrad_edu.train import FolderInUseError, RunFolder
@@ -107,3 +110,66 @@ def test_ctrl_c_at_any_moment_of_a_step_leaves_no_mode_switched(replayed):
     assert count > 50
     step(tg.ones(2))
     assert p.grad.tolist() == [1, 1]
+
+
+WRONG = [
+    (lambda: tg.set_grad_enabled("yes"), TypeError, "set_grad_enabled: mode must be a bool, got str"),
+    (lambda: tg.ones(1).requires_grad_(1), TypeError, "requires_grad must be a bool, got int"),
+    (lambda: tg.autograd.grad("a", "b"), TypeError, "grad: input 0 must be a Tensor, got str"),
+    (lambda: tg.autograd.backward(3.0), TypeError, "iterable"),
+    (lambda: tg.autograd.backward([np.ones(1)]), TypeError, "output 0 must be a Tensor, got ndarray"),
+    (lambda: setattr(nn.Linear(1, 1), "weight", nn.ReLU()), TypeError, "'ReLU' object as parameter 'weight'"),
+    (lambda: setattr(nn.Linear(1, 1), "weight", nn.Buffer(tg.ones(1, 1))), TypeError, "'Buffer' object as parameter"),
+    (
+        lambda: setattr(nn.Sequential(nn.ReLU()), "0", nn.Buffer(tg.ones(1))),
+        TypeError,
+        "'Buffer' object as child module",
+    ),
+    (lambda: nn.HuberLoss(delta=1j), TypeError, "delta must be a float or int, got complex"),
+]
+
+
+@pytest.mark.parametrize(("call", "error", "words"), WRONG)
+def test_wrong_arguments_are_named(call, error, words):
+    with pytest.raises(error, match=words):
+        call()
+
+
+def test_a_deep_copy_shares_memory_where_the_original_does():
+    x = tg.arange(6.0)
+    linear = nn.Linear(2, 3)
+    linear.register_buffer("flat", linear.weight.detach().view(-1))
+    copied, part = copy.deepcopy([x, x[2:].view(2, 2)])
+    copied[3] = 9.0
+    assert part.tolist() == [[2, 9], [4, 5]] and x[3].item() == 3
+    again = copy.deepcopy(linear)
+    again.flat.fill_(7.0)
+    assert (again.weight == 7).all() and not (linear.weight == 7).any() and again.weight.requires_grad
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda p: pickle.loads(pickle.dumps(p))])
+def test_copies_keep_what_users_put_on_parameters(copied):
+    p = nn.Parameter(tg.ones(2))
+    p.tag = ["bias"]
+    again = copied(p)
+    assert again.tag == ["bias"] and again.tag is not p.tag and isinstance(again, nn.Parameter)
+    assert copied(nn.Buffer(tg.ones(1), persistent=False)).persistent is False
+
+
+@pytest.mark.parametrize("replayed", [False, True])
+def test_users_change_the_list_of_groups(replayed):
+    p, q, r = (tg.zeros(1, requires_grad=True) for _ in range(3))
+    optimizer = optim.SGD([{"params": [p]}, {"params": [q], "lr": 2.0}], lr=1.0)
+
+    def step():
+        optimizer.zero_grad()
+        (p + q + r).sum().backward()
+        optimizer.step()
+
+    run = tg.replay(step) if replayed else step
+    run()
+    del optimizer.param_groups[0]
+    run()
+    optimizer.param_groups.append({**optimizer.defaults, "params": [r], "lr": 5.0})
+    run()
+    assert [t.item() for t in (p, q, r)] == [-1, -6, -5]

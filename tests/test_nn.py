@@ -389,8 +389,10 @@ def test_what_may_be_assigned_to_a_registered_name():
     m.plain = 3
     m.plain = nn.Parameter(tg.zeros(1))  # takes the name over
     assert "plain" in m._parameters and "plain" not in vars(m)
-    m.plain = nn.ReLU()
-    assert "plain" in m._modules and "plain" not in m._parameters
+    m.child = nn.Parameter(tg.zeros(1))
+    assert "child" in m._parameters and "child" not in m._modules
+    m.b = nn.ReLU()
+    assert "b" in m._modules and "b" not in m._buffers
     with pytest.raises(AttributeError, match="'Linear' object has no attribute 'missing'"):
         _ = m.missing
     del m.plain

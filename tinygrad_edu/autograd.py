@@ -107,6 +107,8 @@ def _seeds(outputs: Sequence[Tensor], given: Sequence[Tensor | None] | None, cre
         raise RuntimeError(f"got {len(outputs)} outputs but {len(given)} gradients for them")
     seeds = []
     for k, output in enumerate(outputs):
+        if not isinstance(output, Tensor):
+            raise TypeError(f"output {k} must be a Tensor, got {type(output).__name__}")
         if not output.requires_grad:
             raise RuntimeError(
                 f"output {k} of shape {output.shape} does not require grad and has no graph behind it: "
@@ -138,6 +140,8 @@ def _check_inputs(name: str, inputs: Sequence[Tensor]) -> None:
     if not inputs:
         raise RuntimeError(f"{name}: inputs is empty")
     for k, x in enumerate(inputs):
+        if not isinstance(x, Tensor):
+            raise TypeError(f"{name}: input {k} must be a Tensor, got {type(x).__name__}")
         if not x.requires_grad:
             raise RuntimeError(f"{name}: input {k} of shape {x.shape} does not require grad")
 

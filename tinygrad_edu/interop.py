@@ -5,6 +5,7 @@ The base class of Tensor, apart so that tensor.py shows the idea only. Read next
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -194,8 +195,11 @@ class Interop:
             raise RuntimeError("only leaves can be deep-copied; detach() the tensor first")
         copied: Any = type(self).__new__(type(self))
         memo[id(self)] = copied
-        fresh = self.detach().clone()
-        copied._set(fresh.storage, fresh.layout, fresh.offset)
+        if id(self.storage) not in memo:  # once: what shares memory goes on sharing it
+            memo[id(self.storage)] = memory.duplicate(self.storage)
+        copied._set(memo[id(self.storage)], self.layout, self.offset)
+        if hasattr(self, "__dict__"):  # of a subclass
+            vars(copied).update(copy.deepcopy(vars(self), memo))
         copied.needs_grad = self.needs_grad
         if self._grad is not None:
             copied._grad = self._grad.detach().clone()
@@ -204,7 +208,7 @@ class Interop:
     def __reduce_ex__(self, protocol: Any) -> Any:
         if self.node is not None:
             raise RuntimeError("only leaves can be pickled; detach() the tensor first")
-        return rebuild, (type(self), self.array().copy(), self.needs_grad)
+        return rebuild, (type(self), self.array().copy(), self.needs_grad), getattr(self, "__dict__", None) or None
 
 
 def rebuild(cls: type[Tensor], array: Any, requires_grad: bool) -> Tensor:

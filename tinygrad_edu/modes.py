@@ -9,7 +9,7 @@ import contextlib
 import functools
 import inspect
 import threading
-from collections.abc import Callable, Generator, Hashable, Iterator
+from collections.abc import Callable, Generator, Hashable
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 if TYPE_CHECKING:
@@ -56,14 +56,9 @@ class Modes(threading.local):
         watching.remove(watcher)
         self.watchers = tuple(w for w in self.watchers if w is not watcher)
 
-    @contextlib.contextmanager
-    def unwatched(self) -> Iterator[None]:
+    def unwatched(self) -> contextlib.AbstractContextManager[None]:
         """What runs inside belongs to no step: state that is made once, on first use."""
-        before, self.watchers = self.watchers, ()
-        try:
-            yield
-        finally:
-            self.watchers = before
+        return _Unwatched()
 
     @property
     def recording(self) -> bool:
@@ -86,11 +81,23 @@ class Modes(threading.local):
 modes = Modes()
 
 
+class _Unwatched(contextlib.AbstractContextManager[None]):
+    """Not a generator, which a Ctrl-C would leave to put the watchers back when it is collected, after everybody."""
+
+    def __enter__(self) -> None:
+        self.before, modes.watchers = modes.watchers, ()
+
+    def __exit__(self, *_: object) -> None:
+        modes.watchers = self.before
+
+
 class set_grad_enabled:
     """Switch the recording of gradients on or off in this thread: at once as a plain call, for a while in `with`, for
     the length of each call as a decorator."""
 
     def __init__(self, mode: bool) -> None:
+        if not isinstance(mode, bool):
+            raise TypeError(f"set_grad_enabled: mode must be a bool, got {type(mode).__name__}")
         self.mode = mode
         self.before = [modes.grad]
         modes.grad = mode

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from .dtypes import BY_NAME, DTYPES, dtype, get_default_dtype
+from .dtypes import BY_NAME, DTYPES, dtype, get_default_dtype, uint8
 
 try:
     from ._core import ffi, lib
@@ -183,6 +183,14 @@ def allocate(nbytes: int) -> Storage:
     if not address:
         raise MemoryError(f"cannot allocate {nbytes} bytes for a tensor")
     return Storage(address, nbytes, None)
+
+
+def duplicate(storage: Storage) -> Storage:
+    """New memory with the same bytes."""
+    new, all_bytes = allocate(storage.nbytes), layout_of((storage.nbytes,), uint8)
+    new.array(all_bytes)[:] = storage.array(all_bytes)
+    new.viewed = storage.viewed
+    return new
 
 
 def trim() -> None:

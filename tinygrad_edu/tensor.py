@@ -91,11 +91,13 @@ class Tensor(Interop, Hooked, TensorMethods):
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
+        if not isinstance(value, bool):
+            raise TypeError(f"requires_grad must be a bool, got {type(value).__name__}")
         if self.node is not None and not value:
             raise RuntimeError("requires_grad can only be switched off for leaves; use detach()")
         if value and not self.layout.dtype.is_floating_point:
             raise RuntimeError(f"only floating-point tensors can require gradients, this one is {self.layout.dtype}")
-        self.needs_grad = bool(value)
+        self.needs_grad = value
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         self.requires_grad = requires_grad

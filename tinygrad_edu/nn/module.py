@@ -69,7 +69,9 @@ class Module(StateMixin, HookMixin):
     def __setattr__(self, name: str, value: Any) -> None:
         d = self.__dict__
         kind = "parameter" if isinstance(value, Parameter) else "module" if isinstance(value, Module) else "buffer"
-        if kind != "buffer" or isinstance(value, Buffer):
+        taken = kind != "parameter" and name in d.get("_parameters", ())  # by what it can't replace
+        taken = taken or (kind == "buffer" and name in d.get("_modules", ()))
+        if (kind != "buffer" or isinstance(value, Buffer)) and not taken:
             if "_parameters" not in d:
                 raise AttributeError(f"cannot assign {kind}s before Module.__init__() call")
             for table in self.TABLES:

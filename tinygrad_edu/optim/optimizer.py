@@ -130,7 +130,6 @@ class Optimizer:
         for name, value in self.defaults.items():
             param_group.setdefault(name, value)
         self.param_groups.append(param_group)
-        self._slots.append(_Slot())
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients of all parameters, or fill them with zeros."""
@@ -165,6 +164,8 @@ class Optimizer:
     def refresh(self) -> None:
         """Bring what the kernels read up to date with param_groups. Cheap where nothing has changed: every replay of a
         recorded step asks."""
+        if len(self._slots) != len(self.param_groups):  # a user may have changed the list, too
+            self._slots = [_Slot() for _ in self.param_groups]
         for k, group in enumerate(self.param_groups):
             slot, settings = self._slots[k], self.settings(group)
             read_anew = isinstance(settings[0], Tensor)  # and not compared: that would be an op
