@@ -30,6 +30,7 @@ FAMILIES = {
     "scan": NUMBERS,
     "move": NUMBERS,
     "pick": NUMBERS,
+    "sort": NUMBERS,
     "matmul": FLOATS,
     "conv": FLOATS,
     "norm": FLOATS,

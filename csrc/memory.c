@@ -167,18 +167,26 @@ uint64_t tg_checksum(uintptr_t address, int64_t bytes) {
 
 int tg_in_range(uintptr_t address, int64_t n, int64_t low, int64_t high) {
     const int64_t *x = (const int64_t *)address;
-    int outside = 0;
-    for (int64_t i = 0; i < n; i++) outside |= (x[i] < low) | (x[i] > high);
-    return !outside;
+    uint64_t signs = 0; /* of differences, which wrap only where a number is outside: vectors of any processor do it */
+    for (int64_t i = 0; i < n; i++) signs |= ((uint64_t)x[i] - (uint64_t)low) | ((uint64_t)high - (uint64_t)x[i]);
+    return !(signs >> 63);
 }
 
-int64_t tg_true_places(uintptr_t bytes, int64_t n, uintptr_t places) {
+int64_t tg_true_places(uintptr_t bytes, int64_t n, int ndim, const int64_t *shape, uintptr_t places) {
     const uint8_t *x = (const uint8_t *)bytes;
     int64_t *out = (int64_t *)places, count = 0;
-    if (!out)
+    if (!out) {
         for (int64_t i = 0; i < n; i++) count += x[i] != 0;
-    else
-        for (int64_t i = 0; i < n; i++)
-            if (x[i]) out[count++] = i;
+        return count;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        if (!x[i]) continue;
+        int64_t at = i;
+        for (int d = ndim - 1; d > 0; d--) {
+            out[count * ndim + d] = at % shape[d];
+            at /= shape[d];
+        }
+        out[ndim * count++] = at;
+    }
     return count;
 }

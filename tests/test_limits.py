@@ -61,3 +61,53 @@ def test_integers_hold_a_number_or_refuse_it(dtype, value):
         else:
             with pytest.raises((RuntimeError, TypeError), match=r"does not fit into|expected numbers, got object"):
                 call()
+
+
+X, AT = tg.ones(4, 4), tg.tensor([[1]])
+WHOLE = {
+    "view": lambda n: X.view(n, 16),
+    "reshape": lambda n: X.reshape((4, 4, n)),
+    "flatten": lambda n: X[None].flatten(n),
+    "squeeze": lambda n: X[:, None].squeeze(n),
+    "unsqueeze": lambda n: X.unsqueeze(n),
+    "permute": lambda n: X.permute(n, 0),
+    "transpose": lambda n: X.transpose(0, n),
+    "expand": lambda n: X[None].expand(n, 4, 4),
+    "narrow from": lambda n: X.narrow(0, n, 1),
+    "narrow length": lambda n: X.narrow(0, 1, n),
+    "select": lambda n: X.select(0, n),
+    "select from": lambda n: X.select(n, 0),
+    "diagonal": lambda n: X.diagonal(n),
+    "gather": lambda n: X.gather(n, AT),
+    "scatter": lambda n: X.scatter(n, AT, 2.0),
+    "scatter_add": lambda n: X.scatter_add(n, AT, X),
+    "take_along_dim": lambda n: X.take_along_dim(X.long(), n),
+    "index_select": lambda n: X.index_select(n, AT[0]),
+    "index_add": lambda n: X.index_add(n, AT[0], X[:, :1]),
+    "index_copy": lambda n: X.index_copy(n, AT[0], X[:, :1]),
+    "argsort": lambda n: X.argsort(n),
+    "sort": lambda n: X.sort(n),
+    "topk": lambda n: X.topk(n),
+    "topk along": lambda n: X.topk(2, n),
+    "kthvalue": lambda n: X.kthvalue(n),
+    "one_hot": lambda n: F.one_hot(tg.tensor([0]), n),
+}
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_what_equals_an_int_is_none(name):
+    """Signatures are remembered in dicts, to which 1.0 and True are 1."""
+    for _ in range(2):
+        WHOLE[name](1)
+        for number in (1.0, True):
+            with pytest.raises(TypeError, match="int"):
+                WHOLE[name](number)
+
+
+def test_an_index_of_a_float_or_bool_is_not_that_of_an_int():
+    assert X[1].shape == (4,)
+    assert X[True].shape == (1, 4, 4)
+    assert X[1:3].shape == (2, 4)
+    for index in (1.0, slice(1.0, 3), (slice(None), 1.0)):
+        with pytest.raises((IndexError, TypeError)):
+            X[index]

@@ -43,9 +43,6 @@ UNREACHED = {
 
 # Ops for which the C backend runs the reference, and why.
 NO_C_KERNEL = {
-    "argsort": "NumPy's sort is good, and sorting is no model's bottleneck",
-    "topk_indices": "as argsort",
-    "one_hot": "made once, of labels",
     "scatter_mul": "scatter(reduce='multiply') is in no model's way",
 }
 

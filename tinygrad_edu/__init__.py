@@ -45,7 +45,7 @@ from .ops.gather import (
     argwhere, gather, index_add, index_copy, index_fill, index_select, masked_fill, masked_select, nonzero,
     scatter, scatter_add, take, take_along_dim,
 )
-from .ops.index import index_put
+from .ops.assign import index_put
 from .ops.interpolate import pixel_shuffle, pixel_unshuffle
 from .ops.join import (
     broadcast_tensors, cat, chunk, concat, concatenate, flip, hstack, meshgrid, repeat_interleave, roll, split,

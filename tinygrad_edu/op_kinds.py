@@ -51,12 +51,10 @@ class UpdateOp(Op):
     def writes(self, spec: Spec) -> tuple[int, ...]:
         return (0,) if self._writes is None else self._writes(spec)
 
-    def apply(self, *inputs: Tensor, **attrs: Any) -> Tensor:
-        spec = self.spec(inputs, attrs)
+    def run(self, spec: Spec, inputs: tuple[Tensor, ...]) -> Tensor:
         changed = inputs[:1] if self._writes is None else [inputs[i] for i in self.writes(spec)]
-        for x in changed:
-            if x.needs_grad and modes.grad:
-                raise RuntimeError(f"{self.name} would change a tensor that requires grad; do it under no_grad()")
+        if modes.grad and True in [x.needs_grad for x in changed]:
+            raise RuntimeError(f"{self.name} would change a tensor that requires grad; do it under no_grad()")
         spec.launch(*inputs)
         for x in changed:
             x.storage.version += 1
@@ -64,8 +62,6 @@ class UpdateOp(Op):
             for watcher in modes.watchers:
                 watcher.ran(spec, inputs, inputs[0])
         return inputs[0]
-
-    __call__ = apply
 
 
 def update(

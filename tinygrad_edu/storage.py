@@ -152,13 +152,22 @@ class Exposed(Storage):
 in_range: Callable[[int, int, int, int], int] = (lambda *_: 0) if lib is None else lib.tg_in_range
 
 
-def true_places(address: int, n: int) -> tuple[Storage, int] | None:
-    """The positions of those of n bytes that are not 0, as int64, and how many there are; None without the core."""
+_sizes: dict[tuple[int, ...], Any] = {}  # shapes as C reads them
+
+
+def true_places(address: int, n: int, shape: tuple[int, ...]) -> tuple[Storage, int] | None:
+    """For each of those of n bytes that are not 0 its position in each dimension of an array of that shape, as int64;
+    and how many there are. None without the core."""
     if lib is None:
         return None
-    count = int(lib.tg_true_places(address, n, 0))
-    storage = allocate(8 * count)
-    lib.tg_true_places(address, n, storage.address)
+    sizes = _sizes.get(shape)
+    if sizes is None:
+        if len(_sizes) > 4096:
+            _sizes.clear()
+        sizes = _sizes[shape] = ffi.new("int64_t[]", shape)
+    count = int(lib.tg_true_places(address, n, len(shape), sizes, 0))
+    storage = allocate(8 * count * len(shape))
+    lib.tg_true_places(address, n, len(shape), sizes, storage.address)
     return storage, count
 
 

@@ -246,32 +246,95 @@ static void triangle(int kernel, int x, const char *types) {
  * dimension; capital: updated. Tables of t and n are larger than the rows in all other dimensions. ---- */
 
 static void positions(int kernel, int x, const char *types) {
-    int listed = strchr(types, 'l') != NULL;
     EACH_LAYOUT(s, layout)
     for (int dim = 0; dim < shapes[s].ndim; dim++)
         for (int more = -2; more <= 3; more += 5) { /* rows, than the table has */
             dims table = shapes[s], rows = shapes[s];
             rows.shape[dim] = more < 0 ? (table.shape[dim] + 1) / 2 : table.shape[dim] + more;
             for (int d = 0; d < table.ndim; d++)
-                if (d != dim && !listed) table.shape[d]++;
+                if (d != dim) table.shape[d]++;
             if (table.shape[dim] == 0) continue; /* nothing to pick from: Python forbids that */
             trial t = trial_new(kernel, (int)strlen(types));
             for (int i = 0; i < t.node->n_args; i++) {
                 int how = i ? (layout + (i - 1) * s) % LAYOUTS : PLAIN;
-                if (types[i] == 'T') how = layout % FIRST_REPEATED;
                 if (types[i] == 'n')
                     trial_array(&t, i, TG_I64, rows.ndim, rows.shape, how);
-                else if (types[i] == 'l')
-                    trial_array(&t, i, TG_I64, 1, &rows.shape[dim], how);
                 else if (types[i] == 'r')
                     trial_array(&t, i, x, rows.ndim, rows.shape, how);
                 else
                     trial_array(&t, i, x, table.ndim, table.shape, how);
-                if (types[i] == 'n' || types[i] == 'l') trial_positions(&t, i, table.shape[dim]);
+                if (types[i] == 'n') trial_positions(&t, i, table.shape[dim]);
             }
             t.node->ints[0] = dim, t.node->n_ints = 1;
+            trial_run(&t, 0);
+        }
+}
+
+/* `types`: the arguments before the indices: t the table, T one that is written to, r rows. Any dimensions are looked
+ * into, by an index for each or by one alone. */
+static void indexed(int kernel, int x, const char *types) {
+    EACH_LAYOUT(s, layout)
+    for (int chosen = 1; chosen < 1 << shapes[s].ndim; chosen++)
+        for (int alone = 0; alone < 2; alone++) {
+            const dims *table = &shapes[s];
+            int64_t into[TG_DIMS], size = 1;
+            int n = 0, args = (int)strlen(types), first, wide = 1 + (s + chosen) % 2;
+            const int64_t index[2] = {s % 3 + 1, 1 + 29 * (s >= SMALL)}; /* the shape of each */
+            for (int d = 0; d < table->ndim; d++)
+                if (chosen >> d & 1) into[n++] = d, size *= table->shape[d];
+            if (size == 0 || n > 4 || (alone && n == 1)) continue;
+            first = into[n - 1] - into[0] == n - 1 ? (int)into[0] : 0;
+            dims rows = {.ndim = 0};
+            for (int d = 0; d <= table->ndim; d++) {
+                if (rows.ndim == first)
+                    for (int i = 0; i < wide; i++) rows.shape[rows.ndim++] = index[i];
+                if (d < table->ndim && !(chosen >> d & 1)) rows.shape[rows.ndim++] = table->shape[d];
+            }
+            trial t = trial_new(kernel, args + (alone ? 1 : n));
+            for (int i = 0; i < args; i++) {
+                const dims *shape = types[i] == 'r' ? &rows : table;
+                int how = i ? (layout + (i - 1) * s) % LAYOUTS : types[i] == 'T' ? layout % FIRST_REPEATED : PLAIN;
+                trial_array(&t, i, x, shape->ndim, shape->shape, how);
+            }
+            for (int i = args; i < t.node->n_args; i++) {
+                trial_array(&t, i, TG_I64, wide, index, (layout + i) % LAYOUTS);
+                trial_positions(&t, i, alone ? size : table->shape[into[i - args]]);
+            }
+            memcpy(t.node->ints, into, sizeof into);
+            t.node->n_ints = n;
             trial_run(&t, types[0] == 'T');
         }
+}
+
+/* argsort, and topk_indices of k places: `types` is "k". */
+static void ordered(int kernel, int x, const char *types) {
+    EACH_LAYOUT(s, layout)
+    for (int dim = 0; dim < shapes[s].ndim; dim++)
+        for (int turned = 0; turned < 2; turned++) {
+            dims out = shapes[s];
+            trial t = trial_new(kernel, 2);
+            int64_t *ints = t.node->ints;
+            if (*types) *ints++ = out.shape[dim] = turned ? out.shape[dim] : (out.shape[dim] + 3) / 4;
+            *ints++ = dim, *ints++ = turned;
+            t.node->n_ints = (int)(ints - t.node->ints);
+            trial_array(&t, 0, TG_I64, out.ndim, out.shape, PLAIN);
+            trial_array(&t, 1, x, shapes[s].ndim, shapes[s].shape, layout);
+            trial_run(&t, 0);
+        }
+}
+
+static void one_hot(int kernel, int x, const char *types) {
+    (void)types;
+    EACH_LAYOUT(s, layout) {
+        dims out = shapes[s];
+        out.shape[out.ndim++] = 1 + s;
+        trial t = trial_new(kernel, 2);
+        trial_array(&t, 0, x, out.ndim, out.shape, PLAIN);
+        trial_array(&t, 1, x, shapes[s].ndim, shapes[s].shape, layout);
+        trial_positions(&t, 1, 1 + s);
+        t.node->ints[0] = 1 + s, t.node->n_ints = 1;
+        trial_run(&t, 0);
+    }
 }
 
 static void assemble(int kernel, int x, const char *types) {
@@ -387,20 +450,6 @@ static void classes(int kernel, int x, const char *types) {
             t.node->floats[0] = s & 2 ? 0 : 0.25;
             trial_run(&t, 0);
         }
-}
-
-static void flat_index(int kernel, int x, const char *types) {
-    (void)types;
-    EACH_LAYOUT(s, layout) {
-        trial t = trial_new(kernel, 4);
-        for (int i = 0; i < 4; i++) trial_array(&t, i, x, shapes[s].ndim, shapes[s].shape, i ? layout : PLAIN);
-        for (int i = 1; i < 4; i++) {
-            trial_positions(&t, i, 7);
-            t.node->ints[i - 1] = 7;
-        }
-        t.node->n_ints = 3;
-        trial_run(&t, 0);
-    }
 }
 
 /* ---- pictures (N, C, H, W), a kernel of 3 x 2, its stride, padding and dilation; some leave rows out ---- */
@@ -685,14 +734,16 @@ static const family_case cases[] = {
     {"tril", triangle, ""},
     {"triu", triangle, ""},
     {"gather", positions, "rtn"},
-    {"index_select", positions, "rtl"},
-    {"gather_grad", positions, "trn"},
-    {"index_add_zeros", positions, "trl"},
     {"scatter", positions, "ttnr"},
-    {"index_copy", positions, "ttlr"},
-    {"index_copy_", positions, "Tlr"},
-    {"index_add_", positions, "Tlr"},
-    {"flat_index", flat_index, ""},
+    {"scatter_add", positions, "ttnr"},
+    {"index", indexed, "rt"},
+    {"index_put", indexed, "ttr"},
+    {"index_add", indexed, "ttr"},
+    {"index_put_", indexed, "Tr"},
+    {"index_add_", indexed, "Tr"},
+    {"one_hot", one_hot, ""},
+    {"argsort", ordered, ""},
+    {"topk_indices", ordered, "k"},
     {"assemble", assemble, ""},
     {"augment", augment, ""},
     {"matmul", product, "mn,mk,kn"},

@@ -28,9 +28,10 @@ static void test_in_range(void) {
     for (int i = 0; i < N; i++) x[i] = i - 5;
     CHECK(tg_in_range((uintptr_t)x, N, -5, N - 6), "all are inside");
     CHECK(tg_in_range((uintptr_t)x, 0, 1, 0), "none is outside");
+    const int64_t outside[] = {-6, N - 5, INT64_MIN, INT64_MAX};
     for (int i = 0; i < N; i++) {
         int64_t was = x[i];
-        x[i] = i % 2 ? -6 : N;
+        x[i] = outside[i % 4];
         CHECK(!tg_in_range((uintptr_t)x, N, -5, N - 6), "number %d outside unseen", i);
         x[i] = was;
     }
@@ -39,14 +40,20 @@ static void test_in_range(void) {
 static void test_true_places(void) {
     enum { N = 37 };
     uint8_t bytes[N];
-    int64_t places[N + 1], expected = 0;
+    int64_t places[3 * N + 1], expected = 0;
+    const int64_t all = N, shape[3] = {2, 4, 5}; /* 40 places, of which 37 are looked at */
     for (int i = 0; i < N; i++) bytes[i] = (uint8_t)(i % 3 ? 0 : i + 1), expected += i % 3 == 0;
     places[expected] = -7;
-    CHECK(tg_true_places((uintptr_t)bytes, N, 0) == expected, "counted");
-    CHECK(tg_true_places((uintptr_t)bytes, N, (uintptr_t)places) == expected, "counted while written");
+    CHECK(tg_true_places((uintptr_t)bytes, N, 1, &all, 0) == expected, "counted");
+    CHECK(tg_true_places((uintptr_t)bytes, N, 1, &all, (uintptr_t)places) == expected, "counted while written");
     for (int k = 0; k < expected; k++) CHECK(places[k] == 3 * k, "place %d is %lld", k, (long long)places[k]);
     CHECK(places[expected] == -7, "written past the end");
-    CHECK(tg_true_places((uintptr_t)bytes, 0, (uintptr_t)places) == 0, "none in nothing");
+    CHECK(tg_true_places((uintptr_t)bytes, 0, 1, &all, (uintptr_t)places) == 0, "none in nothing");
+    CHECK(tg_true_places((uintptr_t)bytes, N, 3, shape, (uintptr_t)places) == expected, "counted in dimensions");
+    for (int k = 0; k < expected; k++) {
+        const int64_t *at = places + 3 * k;
+        CHECK((at[0] * 4 + at[1]) * 5 + at[2] == 3 * k && at[1] < 4 && at[2] < 5, "place %d in dimensions", k);
+    }
 }
 
 static void test_checksum(void) {

@@ -6,6 +6,7 @@ Nothing here computes. Read next: elementwise.py, where the ops are.
 from __future__ import annotations
 
 import contextlib
+import operator
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -115,6 +116,16 @@ def broadcasting(name: str) -> Callable[..., tuple[int, ...]]:
 
     rule.elementwise = True  # type: ignore[attr-defined]
     return rule
+
+
+def integer(x: Any, what: str) -> int:
+    """x as an int. Raises TypeError, naming what it is, for a bool, a float and all else that is none."""
+    if isinstance(x, (bool, np.bool_)):
+        raise TypeError(f"{what} must be an int, got bool")
+    try:
+        return operator.index(x)
+    except TypeError:
+        raise TypeError(f"{what} must be an int, got {type(x).__name__}") from None
 
 
 def normal_dim(dim: int, ndim: int, name: str) -> int:

@@ -18,9 +18,10 @@ from ..storage import Layout, layout_of
 from ..tensor import Tensor
 from .common import exactly, normal_dim, refuse_bools, remember
 from .compare import maximum, minimum, where
-from .gather import gather_grad
+from .gather import scatter_add_op
 from .order import Ordered
 from .reduce import Dims, Reduction, reduced_shape, spread, sum_op
+from .rows import zero
 from .views import unsqueeze
 
 
@@ -100,8 +101,8 @@ def _kept(x: Tensor, dim: int, keepdim: bool) -> Tensor:
 
 select_each = SelectEach(_select_each, lambda input, index, **_: index.shape, name="select_each")
 select_each.vjps(
-    input=lambda g, index, input_shape, dim, keepdim: gather_grad(
-        _kept(g, dim, keepdim), _kept(index, dim, keepdim), dim=dim, shape=input_shape
+    input=lambda g, index, input_shape, dim, keepdim: scatter_add_op(
+        zero(g.layout.dtype, input_shape), _kept(index, dim, keepdim), _kept(g, dim, keepdim), dim=dim
     ),
     index=None,
 )

@@ -1,7 +1,7 @@
 """Reading and writing at positions that a tensor holds: gather, scatter, and what users call index_select and the like.
 
-What it says in rows.py of positions and their checks holds here too. Left out: scatter_reduce, put_. Read next:
-index.py, x[...].
+What it says in rows.py of positions and their checks holds here too. A signature met before skips all other checks.
+Left out: scatter_reduce, put_. Read next: index.py, x[...].
 """
 
 from __future__ import annotations
@@ -12,28 +12,27 @@ import numpy as np
 
 from .. import storage as memory
 from ..dtypes import bool_, held, int64
-from ..modes import modes
-from ..op import Op
-from ..storage import Layout
+from ..modes import modes, watching
+from ..op import Op, Spec
+from ..storage import Layout, layout_of
 from ..tensor import Tensor
-from .common import as_tensor, broadcast_shapes, constant, normal_dim
-from .compare import eq, where
-from .elementwise import add, mul
-from .move import Array, Ints, cast_op, copy_op
+from .common import as_tensor, broadcast_shapes, constant, exactly, integer, normal_dim, remember
+from .compare import eq, ne, where
+from .elementwise import mul
+from .move import Array, Ints, cast_op, contiguous, copy_op, place_op
 from .rows import (
-    add_rows,
     bounded,
     check_positions,
-    index_copy_op,
-    index_select_op,
+    index_add_op,
+    index_op,
+    index_put_op,
     nothing_to_read,
-    pick_rows,
+    pick,
     positions,
-    rows_fit,
     true_positions,
     zero,
 )
-from .views import expand, narrow, reshape, unsqueeze
+from .views import expand, reshape, unsqueeze
 
 
 def _at(index: Array, dim: int, n: int) -> tuple[Array, ...]:
@@ -68,43 +67,80 @@ def _gather(out: Array, input: Array, index: Array, *, dim: int) -> None:
         out[...] = input[_at(index, dim, input.shape[dim])]
 
 
-def _gather_grad(out: Array, g: Array, index: Array, *, dim: int, shape: Ints) -> None:
-    """out = 0; out[..., index[i...], ...] += g[i...]"""
-    out.fill(0)
-    if g.size:
-        np.add.at(out, _at(index, dim, shape[dim]), g)
-
-
 def _scatter_shape(input: Layout, index: Layout, source: Layout, *, dim: int) -> Ints:
     _covers("scatter", input.shape, index.shape, dim)
+    if source.ndim:
+        _covers("scatter", source.shape, index.shape, -1)
     nothing_to_read("scatter", input, index, dim)
     return input.shape
 
 
+def _used(source: Array, index: Array) -> Array:
+    """The part of a source that the index speaks of."""
+    return source[tuple([slice(n) for n in index.shape])] if source.ndim else source
+
+
+def _in_corner(g: Tensor, shape: Ints) -> Tensor:
+    """The gradient of that part as one of the whole source."""
+    if not shape or g.layout.shape == shape:
+        return g
+    n = len(shape)
+    return place_op(g, start=(0,) * n, step=(1,) * n, axis=tuple(range(n)), shape=shape, value=0.0)
+
+
 def _scatter(out: Array, input: Array, index: Array, source: Array, *, dim: int) -> None:
+    """out = input; out[..., index[i...], ...] = source[i...]"""
     out[...] = input
     if index.size:
-        out[_at(index, dim, input.shape[dim])] = source
+        out[_at(index, dim, input.shape[dim])] = _used(source, index)
+
+
+def _scatter_add(out: Array, input: Array, index: Array, source: Array, *, dim: int) -> None:
+    """out = input; out[..., index[i...], ...] += source[i...]"""
+    out[...] = input
+    if index.size:
+        np.add.at(out, _at(index, dim, input.shape[dim]), _used(source, index))
 
 
 def _scatter_mul(out: Array, input: Array, index: Array, source: Array, *, dim: int) -> None:
     """out = input; out[..., index[i...], ...] *= source[i...]"""
     out[...] = input
     if index.size:
-        np.multiply.at(out, _at(index, dim, input.shape[dim]), source)
+        np.multiply.at(out, _at(index, dim, input.shape[dim]), _used(source, index))
+
+
+class ScatterOp(Op):
+    """An op that writes a source to positions of a copy of its input: what is in index's shape from the source's first
+    element on, or its single one."""
+
+    def __init__(self, reference: Any) -> None:
+        super().__init__(reference, _scatter_shape, name=reference.__name__.removeprefix("_"))
+
+    def c_arguments(self, spec: Spec) -> tuple[list[Layout], list[int], list[float]]:
+        """The kernel sees the source in the shape of the index."""
+        input, index, source = spec.inputs
+        source = layout_of(index.shape, source.dtype, source.strides or (0,) * index.ndim)
+        return [spec.layout, input, index, source], [spec.attrs["dim"]], []
 
 
 gather_op = Op(_gather, _gather_shape, name="gather")
-gather_grad = Op(_gather_grad, lambda g, index, *, shape, **_: shape, name="gather_grad")
-scatter_op = Op(_scatter, _scatter_shape, name="scatter")  # index and source have one shape
-scatter_mul = Op(_scatter_mul, _scatter_shape, name="scatter_mul")  # without a gradient, as in PyTorch
+scatter_op = ScatterOp(_scatter)
+scatter_add_op = ScatterOp(_scatter_add)
+scatter_mul = ScatterOp(_scatter_mul)  # without a gradient, as in PyTorch
 
-gather_op.vjps(input=lambda g, index, input_shape, dim: gather_grad(g, index, dim=dim, shape=input_shape), index=None)
-gather_grad.vjps(g=lambda g, index, dim: gather_op(g, index, dim=dim), index=None)
-scatter_op.vjps(
-    input=lambda g, index, dim: scatter_op(g, index, zero(g, index.layout.shape), dim=dim),
+gather_op.vjps(
+    input=lambda g, index, input_shape, dim: scatter_add_op(zero(g.layout.dtype, input_shape), index, g, dim=dim),
     index=None,
-    source=lambda g, index, dim: gather_op(g, index, dim=dim),
+)
+scatter_op.vjps(
+    input=lambda g, index, dim: scatter_op(g, index, zero(g.layout.dtype), dim=dim),
+    index=None,
+    source=lambda g, index, source_shape, dim: _in_corner(gather_op(g, index, dim=dim), source_shape),
+)
+scatter_add_op.vjps(
+    input=lambda g: g,
+    index=None,
+    source=lambda g, index, source_shape, dim: _in_corner(gather_op(g, index, dim=dim), source_shape),
 )
 
 
@@ -139,21 +175,28 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
     """out[i][j] = input[index[i][j]][j] for dim 0, and alike for others; the result has the shape of index.
 
     Raises RuntimeError for a position outside the dimension, or where index is larger elsewhere than input."""
-    spec = gather_op.specs.get((input.layout, dim, getattr(index, "layout", None)))
-    if spec is not None:  # a signature met before: only values are to be checked
-        check_positions(index, input.layout.shape[dim], dim, "gather", error=RuntimeError)
+    key = (input.layout, exactly(dim), getattr(index, "layout", None))
+    spec = gather_op.specs.get(key)
+    if spec is not None:
+        check_positions(index, input.layout.shape[dim], dim, "gather", 0, RuntimeError)
         return gather_op.run(spec, (input, index))
     x, d, i, _ = _placed("gather", input, dim, index)
     if not i.layout.numel:
         i = reshape(i, (0,) * x.layout.ndim)
     if x is input and i is index:
-        gather_op.specs[x.layout, dim, i.layout] = gather_op.spec((x, i), {"dim": d})
+        remember(gather_op, (x, i), key, dim=d)
     return reshape(gather_op(x, i, dim=d), index.layout.shape)
 
 
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
     """As gather, input and indices broadcast against each other but for dim, negative positions counted from the end;
     without dim both are seen as one dimension."""
+    key = ("take_along_dim", input.layout, exactly(dim), getattr(indices, "layout", None))
+    spec = gather_op.specs.get(key)
+    if spec is not None and dim is not None:
+        n = input.layout.shape[dim]
+        check_positions(indices, n, dim, "take_along_dim", -n)
+        return gather_op.run(spec, (input, indices))
     if dim is None:
         input, indices, dim = reshape(input, -1), reshape(indices, -1), 0
     x, d, i = _prepared("take_along_dim", input, dim, indices, negative=True)
@@ -163,7 +206,10 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     for k in range(len(a)):
         if k != d:
             a[k] = b[k] = b[k] if a[k] == 1 else a[k]
-    return gather_op(expand(x, a), expand(i, b), dim=d)
+    wide, at = expand(x, a), expand(i, b)
+    if wide.layout is input.layout and at.layout is indices.layout:
+        remember(gather_op, (wide, at), key, dim=d)
+    return gather_op(wide, at, dim=d)
 
 
 def scatter(
@@ -175,35 +221,39 @@ def scatter(
     "multiply": each is added to, or multiplied with, what is there; the latter has no gradient. Raises as gather."""
     if reduce not in (None, "add", "multiply"):
         raise RuntimeError(f"scatter: reduce must be 'add' or 'multiply', got {reduce!r}")
-    x, d, i, source = _placed("scatter", input, dim, index, value if src is None else src)
-    if not i.layout.numel:
-        return copy_op(input)
-    if reduce == "add":
-        return add(input, reshape(gather_grad(source, i, dim=d, shape=x.layout.shape), input.layout.shape))
-    op = scatter_mul if reduce else scatter_op
-    return reshape(op(x, i, source, dim=d), input.layout.shape)
+    op = scatter_add_op if reduce == "add" else scatter_mul if reduce else scatter_op
+    return _scattered("scatter", op, input, dim, index, value if src is None else src)
 
 
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     """input with src[i][j] added at [index[i][j]][j] for dim 0, and alike for others. Raises as gather."""
-    x, d, i, source = _placed("scatter_add", input, dim, index, src)
+    return _scattered("scatter_add", scatter_add_op, input, dim, index, src)
+
+
+def _scattered(name: str, op: Op, input: Tensor, dim: int, index: Any, src: Any) -> Tensor:
+    number = src.__class__ is float and input.layout.dtype.is_floating_point
+    source = constant(src, input.layout.dtype) if number else src
+    key = (input.layout, exactly(dim), getattr(index, "layout", None), getattr(source, "layout", None), number)
+    spec = op.specs.get(key)
+    if spec is not None:
+        check_positions(index, input.layout.shape[dim], dim, name, 0, RuntimeError)
+        return op.run(spec, (input, index, source))
+    x, d, i, source = _placed(name, input, dim, index, src)
     if not i.layout.numel:
         return copy_op(input)
-    added = gather_grad(source, i, dim=d, shape=x.layout.shape)
-    return add(input, reshape(added, input.layout.shape))
+    if x is input and i is index and (number or source is src):
+        remember(op, (x, i, source), key, dim=d)
+    return reshape(op(x, i, source, dim=d), input.layout.shape)
 
 
 def _source(name: str, x: Tensor, index: Tensor, src: Any) -> Tensor:
-    """src as the tensor of index's shape that is written."""
+    """src as a tensor that is as large as index at least, or a 0-d one of a number."""
     if isinstance(src, (bool, int, float)):
-        return expand(converted(src, x, name), index.layout.shape)
+        return converted(src, x, name)
     source = _dimensional(as_tensor(src, name))
     if source.layout.dtype is not x.layout.dtype:
         raise RuntimeError(f"{name}: src of {source.layout.dtype} for an input of {x.layout.dtype}")
     _covers(name, source.layout.shape, index.layout.shape, -1)
-    for d, n in enumerate(index.layout.shape):
-        if n != source.layout.shape[d]:
-            source = narrow(source, d, 0, n)
     return source
 
 
@@ -211,39 +261,57 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The rows (or columns, ...) at the positions in index, (k,): a tensor with size k in dimension dim.
 
     Raises IndexError for a position outside the dimension."""
-    spec = index_select_op.specs.get((input.layout, dim, getattr(index, "layout", None)))
-    if spec is not None:  # a signature met before: only values are to be checked
+    key = (input.layout, exactly(dim), getattr(index, "layout", None))
+    spec = index_op.specs.get(key)
+    if spec is not None:
         check_positions(index, input.layout.shape[dim], dim, "index_select")
-        return index_select_op.run(spec, (input, index))
+        return index_op.run(spec, (input, index))
     x, d, i = _prepared("index_select", input, dim, index)
     if i.layout.ndim != 1:
         raise IndexError(f"index_select: the index must have one dimension, got shape {i.layout.shape}")
     if x is input and i is index:
-        index_select_op.specs[x.layout, dim, i.layout] = index_select_op.spec((x, i), {"dim": d, "dims": 1})
-    out = pick_rows(x, i, d)
+        remember(index_op, (x, i), key, dims=(d,))
+    out = pick(x, (i,), (d,))
     return out if input.layout.ndim else reshape(out, ())
 
 
 def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
     """input with alpha * source added at the positions in index, (k,); repeats add up."""
-    x, d, i = _prepared("index_add", input, dim, index)
-    s = _dimensional(source)
-    rows_fit("index_add")(x.layout, i.layout, s.layout, dim=d)
-    added = add_rows(s if alpha == 1 else mul(s, alpha), i, d, (x.layout.shape[d],))
-    return add(input, reshape(added, input.layout.shape))
+    return _with_rows("index_add", index_add_op, input, dim, index, source if alpha == 1 else mul(source, alpha))
 
 
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """input with the rows of source at the positions in index, (k,)."""
-    x, d, i = _prepared("index_copy", input, dim, index)
-    return reshape(index_copy_op(x, i, _dimensional(source), dim=d), input.layout.shape)
+    return _with_rows("index_copy", index_put_op, input, dim, index, source)
+
+
+def _with_rows(name: str, op: Op, input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
+    key = (input.layout, exactly(dim), getattr(index, "layout", None), source.layout)
+    spec = op.specs.get(key)
+    if spec is not None:
+        check_positions(index, input.layout.shape[dim], dim, name)
+        return op.run(spec, (input, source, index))
+    x, d, i = _prepared(name, input, dim, index)
+    rows, shape = _dimensional(source), x.layout.shape
+    wanted = (*shape[:d], i.layout.numel, *shape[d + 1 :])
+    if i.layout.ndim != 1 or rows.layout.shape != wanted:
+        raise RuntimeError(
+            f"{name}: for an index of shape {i.layout.shape} in dimension {d} of shape {shape}, the source must have "
+            f"shape {wanted}, got {rows.layout.shape}"
+        )
+    if rows.layout.dtype is not x.layout.dtype:
+        raise RuntimeError(f"{name}: source of {rows.layout.dtype} for a tensor of {x.layout.dtype}")
+    nothing_to_read(name, x.layout, i.layout, d)
+    if x is input and i is index and rows is source:
+        remember(op, (x, rows, i), key, dims=(d,))
+    return reshape(op(x, rows, i, dims=(d,)), input.layout.shape)
 
 
 def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     """input with one value (a number or a 0-d tensor) at the positions in index, (k,)."""
     x, d, i = _prepared("index_fill", input, dim, index)
-    chosen, true = constant(False, bool_), constant(True, bool_)  # as a mask a repeated position counts once
-    rows = index_copy_op(expand(chosen, x.layout.shape[d]), i, expand(true, i.layout.shape), dim=0)
+    # as a mask a repeated position counts once
+    rows = index_put_op(zero(bool_, (x.layout.shape[d],)), constant(True, bool_), i, dims=(0,))
     rows = reshape(rows, [-1 if k == d else 1 for k in range(x.layout.ndim)])
     return reshape(masked_fill(x, rows, value), input.layout.shape)
 
@@ -253,32 +321,50 @@ def converted(value: Any, x: Tensor, name: str) -> Tensor:
 
     Raises RuntimeError for a number that an integer dtype can't hold."""
     d = x.layout.dtype
+    if isinstance(value, Tensor):
+        return value if value.layout.dtype is d else cast_op(value, dtype=d)
     if isinstance(value, (bool, int, float)):
-        return constant(held(value, d, name), d)
-    value = as_tensor(value, name)
-    return value if value.layout.dtype is d else cast_op(value, dtype=d)
+        return constant(value if d.is_floating_point else held(value, d, name), d)
+    return converted(as_tensor(value, name), x, name)
+
+
+def _everywhere(input: Tensor) -> Ints:
+    return tuple(range(input.layout.ndim))
 
 
 def take(input: Tensor, index: Tensor) -> Tensor:
     """The elements at positions (negative ones count from the end) in the input seen as one dimension."""
-    i = positions(index, "take")
-    n = input.layout.numel
-    check_positions(i, n, 0, "take", -n)
-    return pick_rows(reshape(input, n), i, 0)
+    key = ("take", input.layout, getattr(index, "layout", None))
+    spec, n = index_op.specs.get(key), input.layout.numel
+    if spec is None:
+        x, i = _dimensional(input), positions(index, "take")
+        check_positions(i, n, 0, "take", -n)
+        spec = index_op.spec((x, i), {"dims": _everywhere(x)})
+        if x is input and i is index:
+            index_op.specs[key] = spec
+        return index_op.run(spec, (x, i))
+    check_positions(index, n, 0, "take", -n)
+    return index_op.run(spec, (input, index))
 
 
 def embedding(weight: Tensor, indices: Tensor, padding_idx: int = -1) -> Tensor:
     """Row indices[i...] of weight, (n, d), for each i: shape (*indices.shape, d). Row padding_idx gets no gradient.
 
     Raises IndexError for an index outside 0 to n - 1."""
-    if weight.layout.ndim != 2:
-        raise RuntimeError(f"embedding: the weight must have 2 dimensions, got shape {weight.layout.shape}")
-    i = positions(indices, "embedding")
-    check_positions(i, weight.layout.shape[0], 0, "embedding")
-    rows = pick_rows(weight, i, 0)
+    key = ("embedding", weight.layout, getattr(indices, "layout", None))
+    spec = index_op.specs.get(key)
+    if spec is None:
+        if weight.layout.ndim != 2:
+            raise RuntimeError(f"embedding: the weight must have 2 dimensions, got shape {weight.layout.shape}")
+        i, indices = indices, positions(indices, "embedding")
+        spec = index_op.spec((weight, indices), {"dims": (0,)})
+        if i is indices:
+            index_op.specs[key] = spec
+    check_positions(indices, weight.layout.shape[0], 0, "embedding")
+    rows = index_op.run(spec, (weight, indices))
     if padding_idx < 0 or not rows.needs_grad:
         return rows
-    return where(unsqueeze(eq(i, padding_idx), -1), rows.detach(), rows)
+    return where(unsqueeze(eq(indices, padding_idx), -1), rows.detach(), rows)
 
 
 def _one_hot(out: Array, input: Array, *, num_classes: int) -> None:
@@ -298,7 +384,8 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
         modes.leaves_tape("one_hot() without num_classes")
         if tensor.layout.numel == 0:
             raise RuntimeError("one_hot: of an empty tensor, num_classes must be given")
-        num_classes = int(tensor.array().max()) + 1
+        num_classes = int(np.maximum.reduce(tensor.array(), None)) + 1
+    num_classes = integer(num_classes, "one_hot: num_classes")
     if num_classes < 1:
         raise RuntimeError(f"one_hot: num_classes must be positive, got {num_classes}")
     check_positions(tensor, num_classes, -1, "one_hot", error=RuntimeError)
@@ -312,11 +399,12 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     """The positions of elements that are not 0: int64 (k, ndim), or with as_tuple a tuple of ndim tensors (k,).
 
     Their number depends on values, so a step that calls this can't be recorded (RuntimeError)."""
-    modes.leaves_tape("nonzero(), or indexing with a mask,")
-    array = input.array()
+    mask = input if input.layout.dtype is bool_ else ne(input, 0)
     if not as_tuple:
-        return Tensor.over(*memory.from_python(np.argwhere(array), int64))
-    return tuple([Tensor.over(*memory.from_python(at, int64)) for at in np.nonzero(np.atleast_1d(array))])
+        return true_positions(contiguous(mask), flat=False)
+    if watching:
+        modes.leaves_tape("nonzero(), or indexing with a mask,")
+    return tuple([Tensor.over(*memory.from_python(at, int64)) for at in np.nonzero(np.atleast_1d(mask.array()))])
 
 
 def argwhere(input: Tensor) -> Tensor:
@@ -336,11 +424,15 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     filler = converted(value, input, "masked_fill")
     if filler.layout.ndim:
         raise RuntimeError(f"masked_fill: the value must be a number or a 0-d tensor, got shape {filler.layout.shape}")
-    return where(_mask(mask, "masked_fill"), filler, input)
+    spec = where.specs.get((getattr(mask, "layout", None), filler.layout, input.layout))
+    return where(_mask(mask, "masked_fill"), filler, input) if spec is None else where.run(spec, (mask, filler, input))
 
 
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The elements where the mask is true, (k,); both broadcast. Not in a recorded step, as nonzero."""
-    shape = broadcast_shapes("masked_select", input.layout.shape, mask.layout.shape)
-    at = true_positions(expand(_mask(mask, "masked_select"), shape))
-    return pick_rows(reshape(expand(input, shape), -1), at, 0)
+    mask = _mask(mask, "masked_select")
+    if mask.layout.shape != input.layout.shape:
+        shape = broadcast_shapes("masked_select", input.layout.shape, mask.layout.shape)
+        input, mask = expand(input, shape), expand(mask, shape)
+    x = _dimensional(input)
+    return pick(x, (true_positions(contiguous(mask)),), _everywhere(x))

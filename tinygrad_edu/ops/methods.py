@@ -14,8 +14,8 @@ import numpy as np
 from .. import dtypes
 from ..tensor import Tensor
 from . import activation as a
+from . import assign, create, extremum, index, inplace, moments, move, order, random, vector_norm, views
 from . import compare as c
-from . import create, extremum, index, inplace, moments, move, order, random, vector_norm, views
 from . import elementwise as e
 from . import gather as g
 from . import join as j
@@ -227,8 +227,8 @@ class TensorMethods:
     # Elements and positions; joined, repeated, ordered
 
     __getitem__ = index.getitem
-    __setitem__ = index.setitem
-    index_put, index_put_ = index.index_put, index.index_put_
+    __setitem__ = assign.setitem
+    index_put, index_put_ = assign.index_put, assign.index_put_
     take, take_along_dim, scatter, scatter_add = g.take, g.take_along_dim, g.scatter, g.scatter_add
     gather, index_select, index_add, index_copy = g.gather, g.index_select, g.index_add, g.index_copy
     index_fill, nonzero, argwhere = g.index_fill, g.nonzero, g.argwhere

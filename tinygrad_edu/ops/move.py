@@ -166,15 +166,20 @@ def contiguous(input: Tensor, memory_format: Any = None) -> Tensor:
     return input if input.layout.contiguous else copy_op(input)
 
 
+def check_distinct(target: Layout) -> None:
+    """Raise RuntimeError for what was expanded: it can't be written to, as its elements share their memory."""
+    if any(stride == 0 and n > 1 for n, stride in zip(target.shape, target.strides, strict=True)):
+        raise RuntimeError(
+            f"in-place change of an expanded tensor of shape {target.shape}: several of its elements are one in "
+            "memory; clone() it first"
+        )
+
+
 def write(target: Tensor, source: Tensor) -> Tensor:
     """Write source, broadcast and converted, into target's memory: what in-place operations end in.
 
-    Raises RuntimeError for a target that was expanded: its elements share their memory."""
-    if any(stride == 0 and n > 1 for n, stride in zip(target.layout.shape, target.layout.strides, strict=True)):
-        raise RuntimeError(
-            f"in-place change of an expanded tensor of shape {target.layout.shape}: several of its elements are one in "
-            "memory; clone() it first"
-        )
+    Raises RuntimeError for a target that was expanded."""
+    check_distinct(target.layout)
     if source.storage is target.storage:
         source = copy_op(source)  # the two may overlap
     return copy_update(target, source)

@@ -1,6 +1,6 @@
 """Order: sort, argsort, topk, kthvalue. The ops find positions; the values are gathered, and so is their gradient.
 
-Always stable, NaN counts as the largest, as in PyTorch. Read next: matmul.py.
+Always stable, NaN counts as the largest, as in PyTorch. A signature met before skips all checks. Read next: matmul.py.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ..dtypes import int64
 from ..op import Op
 from ..storage import Layout
 from ..tensor import Tensor
-from .common import normal_dim, same_shape
+from .common import exactly, integer, normal_dim, remember, same_shape
 from .gather import gather_op
 from .move import Array, Ints, copy_op
 from .views import narrow, reshape, squeeze, unsqueeze
@@ -54,22 +54,30 @@ topk_indices = Op(_topk_indices, _topk_shape, int64, "topk_indices")
 
 def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Tensor:
     """The positions, int64, that would sort along dimension dim. Equal elements keep their order, `stable` or not."""
-    if input.layout.ndim == 0:
-        normal_dim(dim, 0, "argsort")
-        return reshape(argsort(unsqueeze(input, 0)), ())
-    return argsort_op(input.detach(), dim=normal_dim(dim, input.layout.ndim, "argsort"), descending=bool(descending))
+    key = (input.layout, exactly(dim), descending)
+    spec = argsort_op.specs.get(key)
+    if spec is None:
+        d = normal_dim(dim, input.layout.ndim, "argsort")
+        if input.layout.ndim == 0:
+            return reshape(argsort(unsqueeze(input, 0)), ())
+        spec = remember(argsort_op, (input,), key, dim=d, descending=bool(descending))
+    return argsort_op.run(spec, (input,))
+
+
+def _picked(input: Tensor, indices: Tensor, dim: int) -> Ordered:
+    """What lies at positions that need no check."""
+    spec = gather_op.specs.get((input.layout, dim, indices.layout))
+    if spec is None:
+        if input.layout.ndim == 0:
+            return Ordered(copy_op(input), indices)
+        key = (input.layout, dim, indices.layout)
+        spec = remember(gather_op, (input, indices), key, dim=dim % input.layout.ndim)
+    return Ordered(gather_op.run(spec, (input, indices)), indices)
 
 
 def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Ordered:
     """(values, indices): sorted along dimension dim, and where each value came from."""
-    order = argsort(input, dim, descending, stable)
-    return Ordered(_picked(input, order, dim), order)
-
-
-def _picked(input: Tensor, indices: Tensor, dim: int) -> Tensor:
-    if input.layout.ndim == 0:
-        return copy_op(input)
-    return gather_op(input, indices, dim=normal_dim(dim, input.layout.ndim, "sort"))
+    return _picked(input, argsort(input, dim, descending), dim)
 
 
 def msort(input: Tensor) -> Tensor:
@@ -80,17 +88,21 @@ def msort(input: Tensor) -> Tensor:
 def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Ordered:
     """(values, indices) of the k largest (or smallest) elements along dimension dim, always in order; of equal ones
     the first. Raises RuntimeError for k above the size."""
-    if input.layout.ndim == 0:
-        values, indices = topk(unsqueeze(input, 0), k, dim, largest, sorted)
-        return Ordered(squeeze(values), squeeze(indices))
-    d = normal_dim(dim, input.layout.ndim, "topk")
-    indices = topk_indices(input.detach(), k=int(k), dim=d, largest=bool(largest))
-    return Ordered(gather_op(input, indices, dim=d), indices)
+    key = (input.layout, exactly(k), exactly(dim), largest)
+    spec = topk_indices.specs.get(key)
+    if spec is None:
+        k, d = integer(k, "topk: k"), normal_dim(dim, input.layout.ndim, "topk")
+        if input.layout.ndim == 0:
+            values, indices = topk(unsqueeze(input, 0), k, dim, largest)
+            return Ordered(squeeze(values), squeeze(indices))
+        spec = remember(topk_indices, (input,), key, k=k, dim=d, largest=bool(largest))
+    return _picked(input, topk_indices.run(spec, (input,)), dim)
 
 
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Ordered:
     """(values, indices) of the k-th smallest element (from 1 on) along dimension dim."""
     n = input.layout.shape[normal_dim(dim, input.layout.ndim, "kthvalue")] if input.layout.ndim else 1
+    k = integer(k, "kthvalue: k")
     if not 1 <= k <= n:
         raise RuntimeError(f"kthvalue: k = {k} is out of range for dimension {dim} of size {n}")
     values, indices = sort(input, dim)

@@ -1,24 +1,24 @@
-"""The ops on whole rows at positions that a tensor holds: what index_select, indexing and embeddings are made of.
+"""The ops on what lies at positions that tensors hold: x[i], x[:, i, j], and writing and adding there.
 
-Each op that reads has one that adds into zeros as its gradient, and the other way round. Positions are int64. Outside
-of a recorded step they are checked here, in Python, and a wrong one raises IndexError with value, dimension and size; a
-kernel must be safe with any number, for a replayed step checks nothing: it counts a negative one from the end, then
-clamps it to the ends (`bounded`). Read next: gather.py, element by element, and what users call.
+index_select, embeddings and masks are made of them as well as x[...]. Positions are int64. Outside of a recorded step
+they are checked here, in Python, and a wrong one raises IndexError with value, dimension and size; a kernel must be
+safe with any number, for a replayed step checks nothing: it counts a negative one from the end, then clamps it to the
+ends (`bounded`). Read next: gather.py, element by element, and what users call.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import storage as memory
-from ..dtypes import bool_, int64
-from ..modes import modes
-from ..op import Op, Spec
-from ..op_kinds import update
+from ..dtypes import bool_, dtype, int64
+from ..modes import modes, watching
+from ..op import Fetch, Op, Spec
+from ..op_kinds import UpdateOp
 from ..storage import Layout, layout_of
 from ..tensor import Tensor
 from .common import as_tensor, broadcast_shapes, constant
@@ -52,9 +52,10 @@ def check_positions(
     index: Tensor, n: int, dim: int, name: str, lowest: int = 0, error: type[Exception] = IndexError
 ) -> None:
     """Raise the error for a position outside lowest to n - 1. While a step is recorded values can't be looked at."""
-    if all_in_range(index, lowest, n - 1):
+    layout = index.layout
+    if layout.contiguous and memory.in_range(index.address, layout.numel, lowest, n - 1):
         return  # NumPy would take longer to look than the kernel to pick
-    if index.layout.numel == 0 or (modes.watchers and modes.recording):
+    if layout.numel == 0 or (watching and modes.recording):
         return
     values = index.array()
     low, high = np.minimum.reduce(values, None), np.maximum.reduce(values, None)  # half the cost of min() and max()
@@ -63,182 +64,191 @@ def check_positions(
         raise error(f"{name}: index {wrong} is out of range for dimension {dim} of size {n}")
 
 
-def true_positions(mask: Tensor) -> Tensor:
-    """The positions, int64 (k,), of what is true in a bool tensor seen as one dimension.
+def true_positions(mask: Tensor, flat: bool = True) -> Tensor:
+    """The positions of what is true in a bool tensor: int64 (k, ndim), or flat, seen as one dimension, (k,).
 
     Their number depends on values, so a step that calls this can't be recorded (RuntimeError)."""
-    modes.leaves_tape("indexing with a mask")
+    if watching:
+        modes.leaves_tape("nonzero(), or indexing with a mask,")
     layout = mask.layout
-    found = memory.true_places(mask.address, layout.numel) if layout.contiguous else None
-    if found is None:
-        return Tensor.over(*memory.from_python(np.flatnonzero(mask.array()), int64))
-    storage, count = found
-    return Tensor.over(storage, layout_of((count,), int64))
+    if layout.contiguous and layout.ndim:
+        found = memory.true_places(mask.address, layout.numel, (layout.numel,) if flat else layout.shape)
+        if found is not None:
+            storage, count = found
+            return Tensor.over(storage, layout_of((count,) if flat else (count, layout.ndim), int64))
+    array = mask.array()
+    return Tensor.over(*memory.from_python(np.flatnonzero(array) if flat else np.argwhere(array), int64))
 
 
-# Rows: an index of any shape into one dimension, or into several neighbours that count as one
-
-
-def _rows(index: Array, dim: int, n: int) -> tuple[Any, ...]:
-    return (*[slice(None)] * dim, bounded(index, n))
-
-
-def _resized(x: Layout, dim: int, n: int) -> Ints:
-    return (*x.shape[:dim], n, *x.shape[dim + 1 :])
-
-
-def nothing_to_read(name: str, x: Layout, index: Layout, dim: int, dims: int = 1) -> None:
-    if index.numel and 0 in x.shape[dim : dim + dims]:
+def nothing_to_read(name: str, x: Layout, index: Layout, dim: int) -> None:
+    if index.numel and not x.shape[dim]:
         raise IndexError(f"{name}: {index.numel} positions in dimension {dim} of shape {x.shape}, which has no element")
 
 
-def joined(x: Layout, dim: int, dims: int) -> Layout | None:
-    """x with `dims` dimensions from `dim` on seen as one; None where strides don't allow it."""
-    shape = (*x.shape[:dim], math.prod(x.shape[dim : dim + dims]), *x.shape[dim + dims :])
-    strides = view_strides(x, shape)
-    return None if strides is None else layout_of(shape, x.dtype, strides)
+# Ops whose last inputs are index tensors. They broadcast, and there is one for each of `dims`, the dimensions of the
+# first input that they look into; or one alone, of positions in all of those, seen as one dimension.
 
 
-def _joinable(x: Tensor, dim: int, dims: int) -> Tensor:
-    """x, or a copy of it in which these dimensions can be seen as one."""
-    layout = x.layout
-    return x if dims == 1 or layout.contiguous or joined(layout, dim, dims) is not None else copy_op(x)
+def picked_shape(shape: Ints, dims: Ints, index: Ints) -> Ints:
+    """The shape of what is picked: that of the index stands for dims, in front unless these are neighbours."""
+    first = dims[0] if dims[-1] - dims[0] == len(dims) - 1 else 0
+    rest = [n for d, n in enumerate(shape) if d not in dims]
+    return (*rest[:first], *index, *rest[first:])
 
 
-class RowsOp(Op):
-    """An op on rows; joins(spec) -> how many dimensions of output and first input the kernel is to see as one."""
+def _index_shape(input: Layout, *indices: Layout, dims: Ints) -> Ints:
+    shape = broadcast_shapes("x[...]", *[i.shape for i in indices])
+    if 0 not in shape and 0 in [input.shape[d] for d in dims]:
+        raise IndexError(f"x[...]: positions in dimensions {dims} of shape {input.shape}, where no element is")
+    return picked_shape(input.shape, dims, shape)
 
-    def __init__(self, reference: Any, shape: Any, joins: Callable[[Spec], tuple[int, int]]) -> None:
+
+def _written_shape(input: Layout, source: Layout, *indices: Layout, dims: Ints) -> Ints:
+    wanted = _index_shape(input, *indices, dims=dims)
+    fitting(source, wanted)
+    if source.dtype is not input.dtype:
+        raise RuntimeError(f"x[...] = value: a value of {source.dtype} for a tensor of {input.dtype}")
+    return input.shape
+
+
+def fitting(source: Layout, shape: Ints) -> Layout:
+    """The layout of a source expanded to what it is to replace. Raises RuntimeError where it can't be."""
+    if source.shape == shape:
+        return source
+    sizes = zip(reversed(source.shape), reversed(shape), strict=False)
+    if source.ndim > len(shape) or any(n not in (1, m) for n, m in sizes):
+        raise RuntimeError(f"x[...] = value: a value of shape {source.shape} does not broadcast to shape {shape}")
+    return expand_op.specialise((source,), {"shape": shape}).layout
+
+
+def joined(x: Layout, dim: int, dims: int) -> bool:
+    """Whether x can see `dims` dimensions from `dim` on as one."""
+    return view_strides(x, (*x.shape[:dim], math.prod(x.shape[dim : dim + dims]), *x.shape[dim + dims :])) is not None
+
+
+def _at(indices: Sequence[Array], dims: Ints, shape: Ints) -> tuple[Any, ...]:
+    """The positions as NumPy wants them."""
+    if len(indices) < len(dims):
+        sizes = tuple([shape[d] for d in dims])
+        indices = np.unravel_index(bounded(indices[0], math.prod(sizes)), sizes)
+    at: list[Any] = [slice(None)] * len(shape)
+    for d, index in zip(dims, indices, strict=True):
+        at[d] = bounded(index, shape[d])
+    return tuple(at)
+
+
+def _c_arguments(spec: Spec) -> tuple[list[Layout], list[int], list[float]]:
+    """The kernel sees indices of one shape, and a source in that of what is picked."""
+    x, *others = spec.inputs
+    wide = [] if spec.op.name == "index" else others[:1]
+    indices = others[len(wide) :]
+    shape = broadcast_shapes("x[...]", *[i.shape for i in indices])
+    wide = [fitting(source, picked_shape(x.shape, spec.attrs["dims"], shape)) for source in wide]
+    seen = [x, *wide, *[fitting(i, shape) for i in indices]]
+    return (seen if spec.op.updates else [spec.layout, *seen]), list(spec.attrs["dims"]), []
+
+
+class IndexOp(Op):
+    """An op with any number of index tensors as its last inputs, which rules ask for as `indices`."""
+
+    def __init__(self, reference: Any, shape: Callable[..., Ints]) -> None:
         super().__init__(reference, shape, name=reference.__name__.removeprefix("_"))
-        self.joins = joins
+        own = reference.__code__.co_varnames[1 : reference.__code__.co_argcount]
+        self.first, self.variadic = len(own), False
+        self.inputs = (*own, *[f"index{k}" for k in range(64)])  # as many dimensions as NumPy has
 
-    def c_arguments(self, spec: Spec) -> tuple[list[Layout], list[int], list[float]]:
-        """The kernel sees (..., n, ...), (..., k, ...) and an index (k,)."""
-        dim, (x, index) = spec.attrs["dim"], spec.inputs
-        out_joins, x_joins = self.joins(spec)
-        seen = [joined(spec.layout, dim, out_joins), joined(x, dim, x_joins), joined(index, 0, index.ndim)]
-        found = [layout for layout in seen if layout is not None]
-        return (found, [dim], []) if len(found) == 3 else ([spec.layout, x, index], [-1], [])  # -1: not for the kernel
+    c_arguments = staticmethod(_c_arguments)
+
+    def vjps(self, **rules: Callable[..., Tensor | None] | None) -> None:
+        super().vjps(**rules, **dict.fromkeys(self.inputs[self.first :]))
+
+    def _words(self, function: Callable[..., Any]) -> set[str]:
+        words = super()._words(function)
+        return words.union(self.inputs[self.first :]) if "indices" in words else words
+
+    def _fetch(self, word: str) -> Fetch:
+        if word == "indices":
+            return lambda node, g, i: [node.recall(k) for k in range(self.first, len(node.spec.inputs))]
+        return super()._fetch(word)
 
 
-def _index_select_shape(input: Layout, index: Layout, *, dim: int, dims: int) -> Ints:
-    nothing_to_read("index_select", input, index, dim, dims)
-    return (*input.shape[:dim], *index.shape, *input.shape[dim + dims :])
-
-
-def _index_select(out: Array, input: Array, index: Array, *, dim: int, dims: int) -> None:
+def _index(out: Array, input: Array, *indices: Array, dims: Ints) -> None:
+    """out = input[:, i, j], the indices in dims."""
     if out.size:
-        n = math.prod(input.shape[dim : dim + dims])
-        table = input.reshape(*input.shape[:dim], n, *input.shape[dim + dims :])
-        np.take(table, bounded(index, n), dim, out, mode="clip")  # "raise" would copy out
+        out[...] = input[_at(indices, dims, input.shape)]
 
 
-def _index_add_zeros_shape(g: Layout, index: Layout, *, dim: int, sizes: Ints) -> Ints:
-    return (*g.shape[:dim], *sizes, *g.shape[dim + index.ndim :])
-
-
-def _index_add_zeros(out: Array, g: Array, index: Array, *, dim: int, sizes: Ints) -> None:
-    """out = 0; out[:, index] += g, the index in dimension dim, or in those that have the sizes."""
-    out.fill(0)
-    if g.size:
-        n = math.prod(sizes)
-        table = out.reshape(*out.shape[:dim], n, *out.shape[dim + len(sizes) :])
-        np.add.at(table, _rows(index, dim, n), g)
-
-
-index_select_op = RowsOp(_index_select, _index_select_shape, lambda spec: (spec.inputs[1].ndim, spec.attrs["dims"]))
-index_add_zeros = RowsOp(
-    _index_add_zeros, _index_add_zeros_shape, lambda spec: (len(spec.attrs["sizes"]), spec.inputs[1].ndim)
-)
-
-
-def pick_rows(input: Tensor, index: Tensor, dim: int, dims: int = 1) -> Tensor:
-    """The rows at the positions in index, whose shape takes the place of `dims` dimensions from `dim` on."""
-    return index_select_op(_joinable(input, dim, dims), _joinable(index, 0, index.layout.ndim), dim=dim, dims=dims)
-
-
-def add_rows(rows: Tensor, index: Tensor, dim: int, sizes: Ints) -> Tensor:
-    """Zeros with these rows added at the positions in index; repeats add up."""
-    n = index.layout.ndim
-    return index_add_zeros(_joinable(rows, dim, n), _joinable(index, 0, n), dim=dim, sizes=sizes)
-
-
-index_select_op.vjps(
-    input=lambda g, index, input_shape, dim, dims: add_rows(g, index, dim, input_shape[dim : dim + dims]), index=None
-)
-index_add_zeros.vjps(g=lambda g, index, dim, sizes: pick_rows(g, index, dim, len(sizes)), index=None)
-
-
-# Positions in several dimensions as positions in one
-
-
-class FlatIndex(Op):
-    """The op, of any number of indices that broadcast."""
-
-    def c_arguments(self, spec: Spec) -> tuple[list[Layout], list[int], list[float]]:
-        """The kernel sees indices of one shape."""
-        wide = [expand_op.specialise((x,), {"shape": spec.layout.shape}).layout for x in spec.inputs]
-        return [spec.layout, *wide], list(spec.attrs["sizes"]), []
-
-
-def _flat_index(out: Array, *indices: Array, sizes: Ints) -> None:
-    """(i0 * n1 + i1) * n2 + i2 ... of indices into dimensions of these sizes."""
-    out.fill(0)
-    for index, n in zip(indices, sizes, strict=True):
-        np.multiply(out, n, out=out)
-        np.add(out, bounded(index, n), out=out)
-
-
-flat_index = FlatIndex(
-    _flat_index, lambda *indices, sizes: broadcast_shapes("x[...]", *[i.shape for i in indices]), name="flat_index"
-)
-
-
-def rows_fit(name: str) -> Any:
-    def shape(target: Layout, index: Layout, source: Layout, *, dim: int) -> Ints:
-        if index.ndim != 1 or source.shape != _resized(target, dim, index.numel):
-            raise RuntimeError(
-                f"{name}: for an index of shape {index.shape} in dimension {dim} of shape {target.shape}, "
-                f"the source must have shape {_resized(target, dim, index.numel)}, got {source.shape}"
-            )
-        if source.dtype is not target.dtype:
-            raise RuntimeError(f"{name}: source of {source.dtype} for a tensor of {target.dtype}")
-        nothing_to_read(name, target, index, dim)
-        return target.shape
-
-    return shape
-
-
-def _index_copy(out: Array, input: Array, index: Array, source: Array, *, dim: int) -> None:
-    """out = input; out[:, index] = source, the index in dimension dim; the last of repeated positions wins."""
+def _index_put(out: Array, input: Array, source: Array, *indices: Array, dims: Ints) -> None:
+    """out = input; out[:, i, j] = source; the last of repeated positions wins."""
     out[...] = input
-    if source.size:
-        out[_rows(index, dim, out.shape[dim])] = source
+    index_put_(out, source, *indices, dims=dims)
 
 
-@update(rows_fit("index_copy_"))
-def index_copy_(target: Array, index: Array, source: Array, *, dim: int) -> None:
-    """target[:, index] = source, the index in dimension dim."""
-    if source.size:
-        target[_rows(index, dim, target.shape[dim])] = source
+def _index_add(out: Array, input: Array, source: Array, *indices: Array, dims: Ints) -> None:
+    """out = input; out[:, i, j] += source; repeats add up."""
+    out[...] = input
+    index_add_(out, source, *indices, dims=dims)
 
 
-@update(rows_fit("index_add_"))
-def index_add_(target: Array, index: Array, source: Array, *, dim: int) -> None:
-    """target[:, index] += source, the index in dimension dim; repeats add up."""
-    if source.size:
-        np.add.at(target, _rows(index, dim, target.shape[dim]), source)
+def index_put_(target: Array, source: Array, *indices: Array, dims: Ints) -> None:
+    """target[:, i, j] = source"""
+    if 0 not in [i.size for i in indices]:
+        target[_at(indices, dims, target.shape)] = source
 
 
-index_copy_op = Op(_index_copy, rows_fit("index_copy"), name="index_copy")
-
-index_copy_op.vjps(
-    input=lambda g, index, source_shape, dim: index_copy_op(g, index, zero(g, source_shape), dim=dim),
-    index=None,
-    source=lambda g, index, dim: pick_rows(g, index, dim),
-)
+def index_add_(target: Array, source: Array, *indices: Array, dims: Ints) -> None:
+    """target[:, i, j] += source; repeats add up."""
+    if 0 not in [i.size for i in indices]:
+        np.add.at(target, _at(indices, dims, target.shape), source)
 
 
-def zero(like: Tensor, shape: Ints) -> Tensor:
+class IndexUpdate(UpdateOp):
+    """The same in place."""
+
+    c_arguments = staticmethod(_c_arguments)
+
+
+index_op = IndexOp(_index, _index_shape)
+index_put_op = IndexOp(_index_put, _written_shape)
+index_add_op = IndexOp(_index_add, _written_shape)
+index_put_update = IndexUpdate(index_put_, _written_shape)
+index_add_update = IndexUpdate(index_add_, _written_shape)
+
+
+def wide(source: Tensor, input: Layout, indices: Sequence[Tensor], dims: Ints) -> Tensor:
+    """A source that broadcasts to what the indices pick, as kernels can read it: the dimensions of the index at one
+    stride. Raises RuntimeError where it does not broadcast."""
+    index = broadcast_shapes("x[...]", *[i.layout.shape for i in indices])
+    shape = picked_shape(input.shape, dims, index)
+    first = dims[0] if dims[-1] - dims[0] == len(dims) - 1 else 0
+    if joined(fitting(source.layout, shape), first, len(index)):
+        return source
+    return copy_op(expand(source, shape))
+
+
+def zero(d: dtype, shape: Ints = ()) -> Tensor:
     """Zeros of a shape without memory of their own."""
-    return expand(constant(0, like.layout.dtype), shape)
+    return expand(constant(0, d), shape)
+
+
+def pick(input: Tensor, indices: Sequence[Tensor], dims: Ints) -> Tensor:
+    """What is at the positions in dims."""
+    return index_op(input, *indices, dims=dims)
+
+
+def put(input: Tensor, source: Tensor, indices: Sequence[Tensor], dims: Ints) -> Tensor:
+    """input with source, broadcast, at the positions in dims."""
+    return index_put_op(input, wide(source, input.layout, indices, dims), *indices, dims=dims)
+
+
+def add_at(input: Tensor, source: Tensor, indices: Sequence[Tensor], dims: Ints) -> Tensor:
+    """input with source, broadcast, added at the positions in dims; repeats add up."""
+    return index_add_op(input, wide(source, input.layout, indices, dims), *indices, dims=dims)
+
+
+index_op.vjps(input=lambda g, indices, input_shape, dims: add_at(zero(g.layout.dtype, input_shape), g, indices, dims))
+index_put_op.vjps(
+    input=lambda g, indices, dims: put(g, zero(g.layout.dtype), indices, dims),
+    source=lambda g, indices, dims: pick(g, indices, dims),
+)
+index_add_op.vjps(input=lambda g: g, source=lambda g, indices, dims: pick(g, indices, dims))
