@@ -23,7 +23,9 @@ from tinygrad_edu.utils.data import (
     RandomSampler,
     SequentialSampler,
     Subset,
+    SubsetRandomSampler,
     TensorDataset,
+    WeightedRandomSampler,
     default_collate,
     random_split,
 )
@@ -136,6 +138,8 @@ def test_samplers_of_the_user():
         {"batch_sampler": [[1]], "shuffle": True},
         {"batch_size": None, "drop_last": True},
         {"prefetch_factor": 2},
+        {"timeout": -1},
+        {"persistent_workers": True},
     ],
 )
 def test_arguments_that_make_no_sense_are_refused(wrong):
@@ -179,6 +183,24 @@ def test_random_sampler():
             RandomSampler(range(3), **wrong)
     with pytest.raises(TypeError, match="replacement"):
         RandomSampler(range(3), replacement=1)
+
+
+def test_subset_random_sampler():
+    sampler = SubsetRandomSampler([3, 5, 9], tg.Generator().manual_seed(0))
+    orders = {tuple(sampler) for _ in range(100)}
+    assert len(sampler) == 3 and len(orders) == 6 and {tuple(sorted(order)) for order in orders} == {(3, 5, 9)}
+
+
+@pytest.mark.parametrize("replacement", [False, True])
+def test_weighted_random_sampler(replacement):
+    weights = np.array([0.0, 1.0, 3.0, 0.0, 4.0, 0.0])
+    sampler = WeightedRandomSampler(weights, 2, replacement, tg.Generator().manual_seed(0))
+    draws = np.array([list(sampler) for _ in range(4000)])
+    assert len(sampler) == 2 and draws.shape == (4000, 2)
+    for k, p in enumerate(weights / 8):
+        assert abs((draws[:, 0] == k).mean() - p) <= 5 * np.sqrt(p * (1 - p) / 4000)  # five standard deviations
+    twice = (draws[:, 0] == draws[:, 1]).mean()  # sum of p^2 = 26 / 64
+    assert abs(twice - 26 / 64) < 0.04 if replacement else twice == 0
 
 
 def test_batch_sampler():

@@ -17,6 +17,7 @@ from tinygrad_edu import cli, nn, optim
 from tinygrad_edu.modes import modes, watching
 from tinygrad_edu.reports import runner
 from tinygrad_edu.train import FolderInUseError, RunFolder
+from tinygrad_edu.utils import data
 
 HOLDER = """
 import pathlib, sys
@@ -112,6 +113,7 @@ def test_ctrl_c_at_any_moment_of_a_step_leaves_no_mode_switched(replayed):
     assert p.grad.tolist() == [1, 1]
 
 
+SET = data.TensorDataset(tg.arange(3))
 WRONG = [
     (lambda: tg.set_grad_enabled("yes"), TypeError, "set_grad_enabled: mode must be a bool, got str"),
     (lambda: tg.ones(1).requires_grad_(1), TypeError, "requires_grad must be a bool, got int"),
@@ -125,6 +127,14 @@ WRONG = [
         TypeError,
         "'Buffer' object as child module",
     ),
+    (lambda: tg.randn(2, generator=3), TypeError, "generator must be a tinygrad_edu.Generator, got int"),
+    (lambda: data.DataLoader([1], num_workers=1.5), TypeError, "num_workers must be an int, got 1.5"),
+    (lambda: list(data.DataLoader(SET, batch_sampler=[[]])), IndexError, "a batch without indices"),
+    (lambda: data.TensorDataset(tg.ones(2), np.ones(2)), TypeError, "argument 1 must be a Tensor, got ndarray"),
+    (lambda: data.random_split(SET, [5, -2]), ValueError, "must not be negative"),
+    (lambda: data.WeightedRandomSampler([1.0, -1.0], 1), ValueError, "not negative"),
+    (lambda: data.WeightedRandomSampler([1.0, 0.0], 2, replacement=False), ValueError, "2 samples of 1"),
+    (lambda: data.WeightedRandomSampler([0.0], 2), ValueError, "2 samples of 0"),
     (lambda: nn.HuberLoss(delta=1j), TypeError, "delta must be a float or int, got complex"),
 ]
 

@@ -108,7 +108,11 @@ def set_rng_state(new_state: Tensor) -> None:
 
 
 def _key(generator: Generator | None) -> Tensor:
-    return (default_generator if generator is None else generator).take_key()
+    if generator is None:
+        return default_generator.take_key()
+    if not isinstance(generator, Generator):
+        raise TypeError(f"generator must be a tinygrad_edu.Generator, got {type(generator).__name__}")
+    return generator.take_key()
 
 
 def _uniform(

@@ -37,9 +37,13 @@ class Dataset(Generic[T]):
 
 
 class TensorDataset(Dataset[tuple[Tensor, ...]]):
-    """Sample i is the i-th entry of every tensor. Raises ValueError unless all have the same first size."""
+    """Sample i is the i-th entry of every tensor. Raises TypeError for what is no tensor, ValueError unless all have
+    the same first size."""
 
     def __init__(self, *tensors: Tensor) -> None:
+        for k, t in enumerate(tensors):
+            if not isinstance(t, Tensor):
+                raise TypeError(f"TensorDataset: argument {k} must be a Tensor, got {type(t).__name__}")
         sizes = [t.shape[0] if t.ndim else None for t in tensors]
         if not sizes or None in sizes or len(set(sizes)) > 1:
             shapes = ", ".join(str(tuple(t.shape)) for t in tensors) or "none"
@@ -112,6 +116,8 @@ def random_split(
             counts[i % len(counts)] += 1
     else:
         counts = [int(c) for c in lengths]
+    if any(c < 0 for c in counts):
+        raise ValueError(f"random_split: lengths must not be negative, got {list(lengths)}")
     if sum(counts) != n:
         raise ValueError(f"random_split: lengths {list(lengths)} add up to {sum(counts)}, the data set has {n} samples")
     order: Iterator[int] = iter(randperm(n, generator=generator).tolist())

@@ -27,7 +27,8 @@ class DataLoader:
     batch_size=None turns batching off: samples come one by one, as they are. num_workers: how many threads prepare
     batches ahead (0: none), each prefetch_factor of them. generator: the source of the order and of random transforms,
     which are the same for any number of workers. pin_memory, timeout, multiprocessing_context and
-    persistent_workers are PyTorch's and have no effect here. Raises ValueError for arguments that exclude each other.
+    persistent_workers are PyTorch's and have no effect here. Raises ValueError for arguments that exclude each other
+    or make no sense.
     """
 
     def __init__(
@@ -49,8 +50,14 @@ class DataLoader:
         prefetch_factor: int | None = None,
         persistent_workers: bool = False,
     ) -> None:
+        if not isinstance(num_workers, int) or isinstance(num_workers, bool):
+            raise TypeError(f"DataLoader: num_workers must be an int, got {num_workers!r}")
         if num_workers < 0:
             raise ValueError(f"DataLoader: num_workers must not be negative, got {num_workers}")
+        if timeout < 0:
+            raise ValueError(f"DataLoader: timeout must not be negative, got {timeout}")
+        if persistent_workers and num_workers == 0:
+            raise ValueError("DataLoader: persistent_workers is for num_workers > 0")
         if prefetch_factor is not None and (num_workers == 0 or prefetch_factor < 1):
             raise ValueError("DataLoader: prefetch_factor is a positive number, and only for num_workers > 0")
         if sampler is not None and shuffle:
@@ -99,6 +106,8 @@ class DataLoader:
     def _checked(self, indices: list[int]) -> list[int]:
         """The indices, counted from 0: a kernel would not notice one that is outside. Raises IndexError for such."""
         n = len(self.dataset)
+        if not indices:
+            raise IndexError("the batch sampler gave a batch without indices")
         low, high = min(indices), max(indices)
         if low < -n or high >= n:
             raise IndexError(f"index {low if low < -n else high} is out of range for a data set of {n} samples")

@@ -1,14 +1,17 @@
 """Samplers: in which order the indices of a data set come, and how they are grouped into batches.
 
-Left out: weighted and subset samplers. Read next: loader.py.
+Read next: loader.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sized
-from typing import Generic, TypeVar
+from collections.abc import Iterable, Iterator, Sequence, Sized
+from typing import Any, Generic, TypeVar
 
-from ...ops.random import Generator, randint, randperm
+import numpy as np
+
+from ...dtypes import float64
+from ...ops.random import Generator, rand, randint, randperm
 
 T = TypeVar("T", covariant=True)
 
@@ -63,6 +66,55 @@ class RandomSampler(Sampler[int]):
             order = randperm(n, generator=self.generator).tolist()[:left]
             left -= len(order)
             yield from order
+
+    def __len__(self) -> int:
+        return self.num_samples
+
+
+class SubsetRandomSampler(Sampler[int]):
+    """The given indices, in a fresh order each time."""
+
+    def __init__(self, indices: Sequence[int], generator: Generator | None = None) -> None:
+        self.indices, self.generator = indices, generator
+
+    def __iter__(self) -> Iterator[int]:
+        return (self.indices[i] for i in randperm(len(self.indices), generator=self.generator).tolist())
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+
+class WeightedRandomSampler(Sampler[int]):
+    """`num_samples` indices, each with a chance in proportion to its weight; without replacement, none comes twice.
+
+    Raises ValueError for weights that are negative, not finite or all 0, and for too few of them."""
+
+    def __init__(
+        self, weights: Any, num_samples: int, replacement: bool = True, generator: Generator | None = None
+    ) -> None:
+        if not isinstance(replacement, bool):
+            raise ValueError(f"WeightedRandomSampler: replacement must be a bool, got {replacement!r}")
+        if not isinstance(num_samples, int) or isinstance(num_samples, bool) or num_samples <= 0:
+            raise ValueError(f"WeightedRandomSampler: num_samples must be a positive int, got {num_samples!r}")
+        self.weights = np.array(weights, np.float64)
+        if self.weights.ndim != 1 or not np.isfinite(self.weights).all() or (self.weights < 0).any():
+            raise ValueError("WeightedRandomSampler: expected a sequence of weights, finite and not negative")
+        possible = int((self.weights > 0).sum())
+        if possible < (1 if replacement else num_samples):
+            raise ValueError(f"WeightedRandomSampler: {num_samples} samples of {possible} with a weight above 0")
+        self.num_samples, self.replacement, self.generator = num_samples, replacement, generator
+
+    def __iter__(self) -> Iterator[int]:
+        count = self.num_samples if self.replacement else len(self.weights)
+        u = rand(count, dtype=float64, generator=self.generator).array()
+        if self.replacement:
+            edges = np.cumsum(self.weights)
+            found = np.searchsorted(edges, u * edges[-1], side="right")
+            last = np.flatnonzero(self.weights)[-1]  # u * edges[-1] may have been rounded up to edges[-1]
+            return iter(np.minimum(found, last).tolist())
+        with np.errstate(divide="ignore"):  # the largest of u^(1 / w) (Efraimidis, Spirakis 2006)
+            keys = np.where(self.weights > 0, np.log(u) / self.weights, -np.inf)
+        return iter(np.argsort(-keys)[: self.num_samples].tolist())
 
     def __len__(self) -> int:
         return self.num_samples
