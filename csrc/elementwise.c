@@ -204,6 +204,19 @@ static inline real log_1_plus_exp(real x) { return (x > 0 ? x : 0) + vlog1p(vexp
 /* The logarithms of binary cross-entropy end there; NaN stays. */
 static inline real above_100(real x) { return x < -100 ? -100 : x; }
 
+/* log(e^x + e^y); the difference of two equal infinities is none. */
+static inline real log_of_sum(real x, real y) {
+    return x == y ? x + (real)0.69314718055994530942 : (x > y ? x : y) + vlog1p(vexp(-REAL(fabs)(x - y)));
+}
+
+static inline real log2_of_sum(real x, real y) {
+    return x == y ? x + 1 : (x > y ? x : y) + vlog1p(REAL(exp2)(-REAL(fabs)(x - y))) * (real)1.4426950408889634074;
+}
+
+static inline real log_of_odds(real x) { return vlog(x / (1 - x)); }
+
+#define PI ((real)3.14159265358979323846)
+
 static inline real silu_slope(real x) {
     real s = vsigmoid(x);
     return s * (1 + x * (1 - s));

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from demand_cases import DEMAND
 from image_cases import IMAGES
 from makers import DISTINCT, A, B, Case, Int, Maker, N, P, U
 
@@ -505,6 +506,7 @@ CASES = [
     *FUSED,
     *RANDOM,
     *IMAGES,
+    *DEMAND,
 ]
 
 assert len({c.name for c in CASES}) == len(CASES), "two cases have one name"

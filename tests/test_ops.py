@@ -9,6 +9,7 @@ import pkgutil
 import numpy as np
 import pytest
 from cases import CASES
+from demand_cases import NO_KERNEL
 from makers import Case, outputs, tensors
 
 import tinygrad_edu as tg
@@ -44,6 +45,7 @@ UNREACHED = {
 # Ops for which the C backend runs the reference, and why.
 NO_C_KERNEL = {
     "scatter_mul": "scatter(reduce='multiply') is in no model's way",
+    **NO_KERNEL,
 }
 
 

@@ -24,6 +24,7 @@ from .dtypes import (
 from .interop import Size, device
 from .modes import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from .ops import methods  # noqa: F401  (gives Tensor its methods)
+from .ops import on_demand
 from .ops.activation import relu, sigmoid, tanh
 from .ops.compare import (
     allclose, bitwise_and, bitwise_not, bitwise_or, bitwise_xor, clamp, clamp_max, clamp_min, eq, equal, ge, gt,
@@ -78,7 +79,16 @@ float, double, int, long, bool = float32, float64, int32, int64, bool_
 subtract, multiply, divide, true_divide, negative, absolute, clip = sub, mul, div, div, neg, abs, clamp
 greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne
 
-ABOVE = ("datasets", "nn", "optim", "reports", "train", "transforms", "utils")  # subpackages imported when used
+ABOVE = (
+    "datasets",
+    "linalg",
+    "nn",
+    "optim",
+    "reports",
+    "train",
+    "transforms",
+    "utils",
+)  # subpackages imported when used
 
 # fmt: off
 FUNCTIONAL = (  # of nn.functional, which PyTorch has here as well
@@ -115,6 +125,7 @@ __all__ = [
     "tensor", "tile", "topk", "transpose", "tril", "triu", "true_divide", "trunc", "uint8", "unbind",
     "unflatten", "unsqueeze", "var", "var_mean", "vstack", "where", "zeros", "zeros_like",
 ]
+__all__ += on_demand.FUNCTIONS
 # fmt: on
 
 
@@ -123,6 +134,9 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f".{name}", __name__)
     if name in FUNCTIONAL or name in NATIVE:
         return getattr(importlib.import_module(f".nn.{'native' if name in NATIVE else 'functional'}", __name__), name)
+    if name in on_demand.FUNCTIONS:
+        globals()[name] = found = on_demand.find(name)
+        return found
     if name in ("is_anomaly_check_nan_enabled", "is_anomaly_enabled"):
         return getattr(autograd, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
+from ..op import Op
 from ..tensor import Tensor
 from . import activation as a
-from . import assign, create, extremum, index, inplace, moments, move, order, random, vector_norm, views
+from . import assign, create, extremum, index, inplace, moments, move, on_demand, order, random, vector_norm, views
 from . import compare as c
 from . import elementwise as e
 from . import gather as g
@@ -103,6 +104,12 @@ class TensorMethods:
     __invert__ = unary(c.bitwise_not)
     __and__, __or__, __xor__ = operator(c.bitwise_and), operator(c.bitwise_or), operator(c.bitwise_xor)
     __rand__, __ror__, __rxor__ = reflected(c.bitwise_and), reflected(c.bitwise_or), reflected(c.bitwise_xor)
+
+    def __lshift__(self: Any, other: Any) -> Tensor:
+        return self.bitwise_left_shift(other) if isinstance(other, OPERANDS) else NotImplemented
+
+    def __rshift__(self: Any, other: Any) -> Tensor:
+        return self.bitwise_right_shift(other) if isinstance(other, OPERANDS) else NotImplemented
 
     # Elementwise
 
@@ -321,6 +328,33 @@ class TensorMethods:
     copy_, fill_, zero_ = inplace.copy_, inplace.fill_, inplace.zero_
 
 
+class Later:
+    """A method that is imported when it is first asked for, and then stands in this one's place."""
+
+    def __init__(self, name: str, inplace: bool = False) -> None:
+        self.name, self.inplace = name, inplace
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        method = on_demand.find_method(self.name)
+        if self.inplace:
+            method = inplace.inplace(method)
+        elif isinstance(method, Unary):
+            method = unary(method)
+        elif isinstance(method, Op):
+            method = called(method)
+        setattr(Tensor, f"{self.name}_" if self.inplace else self.name, method)
+        return method if instance is None else method.__get__(instance)
+
+
+def called(op: Op) -> Callable[..., Tensor]:
+    """The method of an op that takes more than one argument."""
+    return lambda self, *args, **kwargs: op(self, *args, **kwargs)
+
+
+for name in on_demand.METHODS:
+    setattr(Tensor, name, Later(name))
+for name in on_demand.INPLACE:
+    setattr(Tensor, f"{name}_", Later(name, inplace=True))
 for name, method in list(vars(TensorMethods).items()):
     if name not in ("__module__", "__dict__", "__weakref__", "__doc__", "__firstlineno__", "__static_attributes__"):
         setattr(Tensor, name, method)
