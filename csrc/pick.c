@@ -30,7 +30,8 @@ static void cut(tg_node *node, int phase, action what) {
     int64_t last = p->cells.dims - 1, count = 1;
     for (int64_t d = 0; d <= last; d++) count *= p->cells.shape[d];
     int64_t total = count * p->k, size = sizeof(real);
-    int long_rows = p->cells.stride[ROWS][last] == size && p->cells.shape[last] >= 4;
+    int64_t table_stride = p->cells.stride[TABLE][last], stride = p->cells.stride[ROWS][last];
+    int long_rows = (stride == size || (stride == 0 && table_stride == size)) && p->cells.shape[last] >= 4;
     p->by_cell = !long_rows && (p->rows_by == size || p->k >= p->cells.shape[last]);
     p->cell_piece = count, p->j_piece = p->k;
     if (total > 2 * PIECE) {
@@ -84,6 +85,9 @@ static ALWAYS_INLINE void pick_row(action what, const plan *p, char *table, cons
             memcpy(t, r, (size_t)(n * size));
         else
             for (int64_t i = 0; i < n; i++) t[i] += r[i];
+    } else if (what != READ && ts == size && rs == 0) { /* one value for all, as a sum's gradient is */
+        real *t = (real *)table, same = *(real *)rows;
+        for (int64_t i = 0; i < n; i++) t[i] = what == ADD ? t[i] + same : same;
     } else {
         for (int64_t i = 0; i < n; i++) act(what, (real *)(table + i * ts), (real *)(rows + i * rs));
     }
@@ -93,9 +97,9 @@ static ALWAYS_INLINE void pick_row(action what, const plan *p, char *table, cons
 static ALWAYS_INLINE void pick_line(action what, const plan *p, char *table, const char *index, char *rows, int64_t j0,
                                     int64_t j1) {
     const int64_t n = p->n, ts = p->table_by, is = p->index_by, rs = p->rows_by;
-    if (what == READ && ts == sizeof(real) && is == 8 && rs == sizeof(real)) { /* what compilers make vectors of */
+    if (ts == sizeof(real) && is == 8 && rs == sizeof(real)) { /* strides known to compilers: reading becomes vectors */
         const int64_t *i = (const int64_t *)index;
-        for (int64_t j = j0; j < j1; j++) ((real *)rows)[j] = ((const real *)table)[bounded(i[j], n)];
+        for (int64_t j = j0; j < j1; j++) act(what, (real *)table + bounded(i[j], n), (real *)rows + j);
         return;
     }
     for (int64_t j = j0; j < j1; j++)

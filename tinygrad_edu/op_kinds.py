@@ -53,8 +53,9 @@ class UpdateOp(Op):
 
     def run(self, spec: Spec, inputs: tuple[Tensor, ...]) -> Tensor:
         changed = inputs[:1] if self._writes is None else [inputs[i] for i in self.writes(spec)]
-        if modes.grad and True in [x.needs_grad for x in changed]:
-            raise RuntimeError(f"{self.name} would change a tensor that requires grad; do it under no_grad()")
+        for x in changed:
+            if x.needs_grad and modes.grad:
+                raise RuntimeError(f"{self.name} would change a tensor that requires grad; do it under no_grad()")
         spec.launch(*inputs)
         for x in changed:
             x.storage.version += 1

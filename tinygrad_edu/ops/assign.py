@@ -1,4 +1,4 @@
-"""x[...] = value, as in PyTorch, and index_put.
+"""x[...] = value, as in PyTorch, index_put and masked_fill_.
 
 Without a gradient to be recorded the value goes straight into x's memory, by one kernel that writes to what the index
 means (index.py): a view of x, or positions in it. With one, x becomes the result of an op that puts the value into a
@@ -14,7 +14,7 @@ from ..modes import modes, watching
 from ..tensor import Tensor
 from .common import broadcast_shapes, constant
 from .compare import where
-from .gather import converted
+from .gather import converted, masked_fill
 from .index import Plan, resolve
 from .inplace import change
 from .move import Ints, check_distinct, copy_update, place_op, slice_op, write
@@ -57,7 +57,8 @@ def _put(x: Tensor, index: Any, value: Tensor, accumulate: bool) -> Tensor:
 def _write(base: Tensor, plan: Plan, given: tuple[Tensor, ...], value: Tensor, accumulate: bool) -> None:
     """Write the value over the view that the plan makes, or at positions in it."""
     storage = base.storage
-    if storage in [x.storage for x in (value, *given)] or (accumulate and not given):
+    shared = value.storage is storage or (given and storage in [i.storage for i in given])
+    if shared or (accumulate and not given):
         write(base, _changed(base, plan, given, value, accumulate))
         return
     spec = None if accumulate else plan.puts.get(value.layout)
@@ -71,17 +72,33 @@ def _write(base: Tensor, plan: Plan, given: tuple[Tensor, ...], value: Tensor, a
     spec.op.run(spec, (base, value, *given))
 
 
+def masked_fill_(self: Tensor, mask: Tensor, value: Any) -> Tensor:
+    """masked_fill in place; returns the tensor. Raises RuntimeError where the mask does not broadcast to it."""
+    filler = converted(value, self, "masked_fill_")
+    recorded = modes.grad and (self.needs_grad or filler.needs_grad)
+    if not recorded and isinstance(mask, Tensor) and not filler.layout.ndim and _where_known(self, mask, filler):
+        return self
+    return change(self, masked_fill, mask, filler)
+
+
 def _fill(x: Tensor, mask: Tensor, value: Tensor) -> bool:
     """x[mask] = a single value, in place; whether it is that."""
-    spec = where.specs.get((mask.layout, value.layout, x.layout))
-    if spec is not None and spec.layout is x.layout and not watching and x.storage not in (mask.storage, value.storage):
-        spec.launch(x, mask, value, x)
-        x.storage.version += 1
+    if _where_known(x, mask, value):
         return True
     filled = _filled(x, mask, value)
     if filled is not None:
         write(x, filled)
     return filled is not None
+
+
+def _where_known(x: Tensor, mask: Tensor, value: Tensor) -> bool:
+    """Let the kernel of where(mask, value, x) write into x, if its signature is known and nothing overlaps."""
+    spec = where.specs.get((mask.layout, value.layout, x.layout))
+    if spec is None or spec.layout is not x.layout or watching or x.storage in (mask.storage, value.storage):
+        return False
+    spec.launch(x, mask, value, x)
+    x.storage.version += 1
+    return True
 
 
 def _replaced(x: Tensor, index: Any, value: Tensor, accumulate: bool) -> Tensor:

@@ -69,7 +69,9 @@ def resolve(x: Tensor, index: Any) -> tuple[Plan, tuple[Tensor, ...]]:
     """The plan, and the index tensors, whose positions are in range."""
     given: tuple[Tensor, ...] = ()
     key: Any = index
-    if not (type(index) is int or index is Ellipsis):
+    if type(index) is Tensor and index.layout.dtype is int64 and index.layout.ndim:  # what _key would say of it
+        key, given = (index.layout,), (index,)
+    elif not (type(index) is int or index is Ellipsis):
         key, given = _key(index if type(index) is tuple else (index,))
         if key is None:
             key, given = _key(tuple(_plain(x, index)))

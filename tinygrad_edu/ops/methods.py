@@ -296,7 +296,7 @@ class TensorMethods:
     relu_, tanh_, sigmoid_, clamp_ = inplace.forms(a.relu, a.tanh, a.sigmoid, c.clamp)
     lerp_, addcmul_, addcdiv_ = inplace.forms(e.lerp, e.addcmul, e.addcdiv)
     addmm_, baddbmm_, cumsum_ = inplace.forms(m.addmm, m.baddbmm, r.cumsum)
-    masked_fill_, scatter_, scatter_add_ = inplace.forms(g.masked_fill, g.scatter, g.scatter_add)
+    scatter_, scatter_add_, masked_fill_ = *inplace.forms(g.scatter, g.scatter_add), assign.masked_fill_
     index_add_, index_copy_, index_fill_ = inplace.forms(g.index_add, g.index_copy, g.index_fill)
     tril_, triu_ = inplace.forms(j.tril, j.triu)
     clamp_min_, clamp_max_ = inplace.forms(c.clamp_min, c.clamp_max)
