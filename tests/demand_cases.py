@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from makers import A, Case, Int, Maker, N, P, U
+from makers import A, B, Case, Int, Maker, N, P, U
 
 NO = {"first": False, "second": False}
 
@@ -152,4 +152,23 @@ SHAPES = [
     case("combinations", lambda t, x: (t.combinations(x, 3), t.combinations(x, 2, True)), N(4)),
 ]
 
-DEMAND = [*ELEMENTWISE, *MATRICES, *SHAPES]
+
+def attention(t: Any, *xs: Any, **keywords: Any) -> Any:
+    return t.nn.functional.scaled_dot_product_attention(*xs, **keywords)
+
+
+ATTENTION = [
+    case("attention", attention, N(2, 3, 4), N(2, 5, 4), N(2, 5, 3)),
+    case("attention-mask", attention, N(2, 3, 4), N(2, 5, 4), N(2, 5, 3), B(2, 3, 5)),
+    case("attention-causal", lambda t, *xs: attention(t, *xs, is_causal=True), N(2, 3, 4), N(2, 5, 4), N(2, 5, 4)),
+    case(
+        "attention-groups",
+        lambda t, *xs: attention(t, *xs, scale=0.3, enable_gqa=True),
+        N(4, 3, 4),
+        N(2, 5, 4),
+        N(1, 5, 4),
+        N(3, 5),
+    ),
+]
+
+DEMAND = [*ELEMENTWISE, *MATRICES, *SHAPES, *ATTENTION]

@@ -1,6 +1,6 @@
 """Activation functions as modules, for Sequential; each calls the function of the same name in functional.py.
 
-Left out on purpose: attention. Read next: activation_functions.py, the formulas.
+Read next: activation_functions.py, the formulas.
 """
 
 from __future__ import annotations

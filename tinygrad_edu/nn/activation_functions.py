@@ -1,7 +1,7 @@
 """Activations as functions, by PyTorch's names and arguments; functional.py exports them.
 
 The common ones are ops of their own (ops/activation.py), the others a line or two of ops, derivatives of any order
-included. With inplace=True the input itself takes the result, as in relu_ and the like. Left out: attention.
+included. With inplace=True the input itself takes the result, as in relu_ and the like.
 Read next: ../ops/activation.py, the formulas with their derivatives.
 """
 

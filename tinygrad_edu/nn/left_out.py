@@ -11,7 +11,7 @@ REASONS = (
     (r"3d$|_3d$|3d_with_indices$", "volumes (3 spatial dimensions) are left out; there are the 1-D and 2-D forms"),
     (r"^Lazy|^Uninitialized", "lazy layers are left out: give the input size; a step with one example shows it"),
     (r"^(RNN|LSTM|GRU)", "recurrent networks are left out"),
-    (r"Transformer|[Aa]ttention", "attention and transformers are left out; matmul, softmax and LayerNorm make them"),
+    (r"Transformer", "transformers are left out; MultiheadAttention, Linear and LayerNorm make them"),
     (r"^(CTCLoss|ctc_loss)$", "losses on sequences are left out"),
     (r"^(EmbeddingBag|embedding_bag)$", "bags of embeddings are left out; Embedding and sum or mean make them"),
     (r"^(SyncBatchNorm|DataParallel)$", "there is one device, the CPU"),
