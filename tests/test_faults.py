@@ -15,6 +15,7 @@ from killed_run import many_images
 import tinygrad_edu as tg
 from tinygrad_edu import cli, nn, optim
 from tinygrad_edu.modes import modes, watching
+from tinygrad_edu.nn import functional as F
 from tinygrad_edu.reports import runner
 from tinygrad_edu.train import FolderInUseError, RunFolder
 from tinygrad_edu.utils import data
@@ -137,6 +138,34 @@ WRONG = [
     (lambda: data.WeightedRandomSampler([0.0], 2), ValueError, "2 samples of 0"),
     (lambda: nn.HuberLoss(delta=1j), TypeError, "delta must be a float or int, got complex"),
 ]
+
+
+# What users give where a tensor is meant, most of all an array to a model.
+NO_TENSORS = {
+    "sum": tg.sum,
+    "view": lambda x: tg.reshape(x, (1,)),
+    "tril": tg.tril,
+    "mm": lambda x: tg.mm(x, tg.ones(2, 2)),
+    "conv2d": lambda x: F.conv2d(tg.ones(1, 1, 2, 2), x),
+    "adaptive_avg_pool1d": lambda x: F.adaptive_avg_pool1d(x, 1),
+    "elu": F.elu,
+    "l1_loss": lambda x: F.l1_loss(tg.ones(2), x),
+}
+
+
+@pytest.mark.parametrize("given", [[1.0], None, "a"])
+@pytest.mark.parametrize("name", NO_TENSORS)
+def test_what_is_no_tensor_is_refused_by_name(name, given):
+    with pytest.raises(TypeError, match=rf"{name}: .*got .*{type(given).__name__}"):
+        NO_TENSORS[name](given)
+
+
+@pytest.mark.parametrize("given", [np.ones((1, 2), np.float32), [[1.0, 2.0]], None])
+def test_a_model_says_that_it_wants_a_tensor(given):
+    model = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
+    with pytest.raises(TypeError, match=f"expected .*Tensor.*, got .*{type(given).__name__}") as caught:
+        model(given)
+    assert caught.value.__notes__ == ["in Sequential.0: Linear(in_features=2, out_features=2, bias=True)"]
 
 
 @pytest.mark.parametrize(("call", "error", "words"), WRONG)

@@ -285,7 +285,11 @@ class Op:
 
     def spec(self, inputs: tuple[Tensor, ...], attrs: dict[str, Any]) -> Spec:
         """What this op does at this signature, worked out once. Raises what the shape rule raises."""
-        key: tuple[Any, ...] = (inputs[0].layout,) if len(inputs) == 1 else tuple([x.layout for x in inputs])
+        try:
+            key: tuple[Any, ...] = (inputs[0].layout,) if len(inputs) == 1 else tuple([x.layout for x in inputs])
+        except AttributeError:
+            given = ", ".join(type(x).__name__ for x in inputs)
+            raise TypeError(f"{self.name}: expected Tensors, got {given}") from None
         key = (*key, *attrs.items()) if attrs else key
         spec = self.specs.get(key)
         if spec is None:

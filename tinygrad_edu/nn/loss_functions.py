@@ -16,7 +16,7 @@ from ..dtypes import int64
 from ..modes import modes, watching
 from ..op import Op, Spec
 from ..ops import loss as losses
-from ..ops.common import broadcast_shapes
+from ..ops.common import broadcast_shapes, no_tensor
 from ..ops.compare import gt, lt, where
 from ..ops.elementwise import abs, exp, log, square
 from ..ops.loss import REDUCTIONS, class_dim, cross_entropy_op, log_sigmoid, nll_loss_op
@@ -51,10 +51,12 @@ def check_reduction(name: str, reduction: str) -> None:
         raise ValueError(f"{name}: {reduction!r} is not a valid value for reduction; expected 'none', 'mean' or 'sum'")
 
 
-def floating(name: str, *tensors: Tensor | None) -> None:
-    """Raise RuntimeError, naming the loss, for integers."""
-    for x in tensors:
-        if x is not None and not x.layout.dtype.is_floating_point:
+def floating(name: str, *tensors: Tensor, weight: Tensor | None = None) -> None:
+    """Raise RuntimeError, naming the loss, for integers, TypeError for what is no tensor."""
+    for x in tensors if weight is None else (*tensors, weight):
+        if not isinstance(x, Tensor):
+            raise no_tensor(name, x)
+        if not x.layout.dtype.is_floating_point:
             raise RuntimeError(f"{name}: expected floating-point tensors, got {x.dtype} of shape {x.layout.shape}")
 
 
@@ -89,7 +91,7 @@ def _check_classes(name: str, target: Tensor, classes: int, ignore_index: int) -
 
 def _check_target(name: str, input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int) -> None:
     """Raise where shapes or dtypes do not fit (see the callers)."""
-    floating(name, input, weight)
+    floating(name, input, weight=weight)
     shape = input.layout.shape
     if not shape:
         raise ValueError(f"{name}: expected an input (C) or (N, C, ...), got a 0-d tensor")
@@ -168,7 +170,7 @@ def _cross_entropy_of_probabilities(
     input: Tensor, target: Tensor, weight: Tensor | None, reduction: str, label_smoothing: float
 ) -> Tensor:
     name = "cross_entropy"
-    floating(name, input, weight)
+    floating(name, input, weight=weight)
     dim = class_dim(input.layout)
     classes = input.layout.shape[dim]
     check_weight(name, weight, classes)

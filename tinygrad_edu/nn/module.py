@@ -21,6 +21,11 @@ from .state import StateMixin
 T = TypeVar("T")
 
 
+def is_data(x: object) -> bool:
+    """Whether it is of a type that is often given where a tensor is meant."""
+    return type(x).__module__ in ("builtins", "numpy")
+
+
 class Module(StateMixin, HookMixin):
     """Base class of all networks and layers: subclass it, call super().__init__() first, define forward()."""
 
@@ -49,6 +54,10 @@ class Module(StateMixin, HookMixin):
                 return self._call_with_hooks(args, kwargs)
             return self.forward(*args, **kwargs)
         except Exception as error:
+            if isinstance(error, AttributeError) and error.name == "layout" and is_data(error.obj):
+                wrong = TypeError(f"expected a Tensor, got {type(error.obj).__name__}; tg.tensor(data) makes one")
+                self._note_path(wrong)
+                raise wrong from None
             self._note_path(error)
             raise
 

@@ -74,9 +74,18 @@ def floating(x: Any, name: str) -> Tensor:
     return tensor if tensor.layout.dtype.is_floating_point else tensor.to(get_default_dtype())
 
 
+def no_tensor(name: str, x: object) -> TypeError:
+    """What to raise where x turns out to have no layout: to ask is free, to look before would not be."""
+    return TypeError(f"{name}: expected a Tensor, got {type(x).__name__}")
+
+
 def float_only(name: str, input: Tensor) -> None:
-    """Raise RuntimeError, naming the function, for integers."""
-    if not input.layout.dtype.is_floating_point:
+    """Raise RuntimeError, naming the function, for integers, TypeError for what is no tensor."""
+    try:
+        d = input.layout.dtype
+    except AttributeError:
+        raise no_tensor(name, input) from None
+    if not d.is_floating_point:
         raise RuntimeError(f"{name}: expected a floating-point input, got {input.dtype} of shape {input.layout.shape}")
 
 

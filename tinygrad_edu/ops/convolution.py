@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..tensor import Tensor
-from .common import as_tensor, refuse_bools, same_dtype
+from .common import as_tensor, no_tensor, refuse_bools, same_dtype
 from .conv import check_groups, conv2d_grad_input, conv2d_op, conv_shape
 from .elementwise import add
 from .fold import Ints, check_window, ints_of, nearer
@@ -22,7 +22,9 @@ def _batched(name: str, input: Any, weight: Tensor, dims: int) -> tuple[Tensor, 
     """The input with a batch dimension, and whether it had one."""
     x = as_tensor(input, name)
     refuse_bools(name, x)
-    if as_tensor(weight, name).layout.ndim != dims + 2:
+    if not isinstance(weight, Tensor):
+        raise no_tensor(name, weight)
+    if weight.layout.ndim != dims + 2:
         raise RuntimeError(f"{name}: expected a weight of {dims + 2} dimensions, got shape {weight.layout.shape}")
     if x.layout.ndim not in (dims + 1, dims + 2):
         raise RuntimeError(

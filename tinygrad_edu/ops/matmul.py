@@ -14,7 +14,7 @@ import numpy as np
 from ..op import Op, Spec
 from ..storage import Layout
 from ..tensor import Tensor
-from .common import as_tensor, broadcast_shapes, same_dtype
+from .common import as_tensor, broadcast_shapes, no_tensor, same_dtype
 from .elementwise import add, mul
 from .philox import dropout_op, scale, threshold
 from .reduce import sum
@@ -164,7 +164,9 @@ def _stacked(x: Tensor, batch: tuple[int, ...]) -> Tensor:
 
 def _dims(name: str, *operands: tuple[Tensor, int]) -> None:
     for x, ndim in operands:
-        if as_tensor(x, name).layout.ndim != ndim:
+        if not isinstance(x, Tensor):
+            raise no_tensor(name, x)
+        if x.layout.ndim != ndim:
             raise RuntimeError(f"{name}: expected a tensor of {ndim} dimensions, got shape {x.layout.shape}")
 
 

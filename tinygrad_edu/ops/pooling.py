@@ -11,6 +11,7 @@ from typing import Any, Literal, overload
 
 from ..dtypes import bool_, float32, float64, int64
 from ..tensor import Tensor
+from .common import no_tensor
 from .move import Ints
 from .pool import (
     PLACES,
@@ -87,6 +88,8 @@ def _of_planes(y: Tensor, input: Tensor, n: int) -> Tensor:
 
 
 def _check_dtype(name: str, input: Tensor, *more: Any) -> None:
+    if not isinstance(input, Tensor):
+        raise no_tensor(name, input)
     d = input.layout.dtype
     if d not in (float32, float64, *more):
         raise NotImplementedError(f"{name}: not implemented for {d}; expected a floating-point tensor")

@@ -19,7 +19,18 @@ from .. import dtypes
 from ..op import Op, Spec
 from ..storage import Layout, layout_of
 from ..tensor import Tensor
-from .common import as_tensor, exactly, floating, normal_dim, normal_dims, remember, same_shape, shape_args, zeros_as
+from .common import (
+    as_tensor,
+    exactly,
+    floating,
+    no_tensor,
+    normal_dim,
+    normal_dims,
+    remember,
+    same_shape,
+    shape_args,
+    zeros_as,
+)
 from .compare import ne
 from .elementwise import exp
 from .join import cat, flip
@@ -52,9 +63,11 @@ class Reduction(Op):
 
     def over(self, input: Tensor, dim: Dims, keepdim: bool, *number: float) -> Tensor:
         """The reduction over dimensions as users give them; a signature met before is found without checks."""
-        key = input.layout, exactly(dim), keepdim, number
         try:
+            key = input.layout, exactly(dim), keepdim, number
             spec = self.specs[key]
+        except AttributeError:
+            raise no_tensor(self.name, input) from None
         except (KeyError, TypeError):
             dims = normal_dims(dim, input.layout.ndim, self.name)
             try:

@@ -14,7 +14,7 @@ from typing import Any
 from ..op import Spec
 from ..op_kinds import ViewOp
 from ..tensor import Tensor
-from .common import integer, normal_dim
+from .common import integer, no_tensor, normal_dim
 from .move import Ints, contiguous, copy_op, expand_op, permute_op, slice_op, view_op, view_strides
 
 
@@ -23,7 +23,10 @@ def _known(op: ViewOp, input: Tensor, name: str, args: tuple[Any, ...]) -> Spec 
     for n in args:
         if n.__class__ is not int:
             return None
-    return op.specs.get((input.layout, name, args))
+    try:
+        return op.specs.get((input.layout, name, args))
+    except AttributeError:
+        raise no_tensor(name, input) from None
 
 
 def _spec(op: ViewOp, input: Tensor, name: str, args: tuple[Any, ...], **attrs: Any) -> Spec:
