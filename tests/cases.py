@@ -419,6 +419,7 @@ MORE = [
     case("movedim", lambda t, x: t.movedim(x, 0, -1), N(2, 3, 4)),
     case("masked_select", lambda t, x: t.masked_select(x, x.detach() > 0), A(3, 4)),
     case("take", lambda t, x, i: t.take(x, i), N(3, 4), Int(12, 2, 3)),
+    case("take-turned", lambda t, x, i: t.take(x.transpose(0, 1)[:, 1:], i), N(3, 4), Int(8, 2, 3)),
     case("scatter", lambda t, x, i, y: t.scatter(x, 1, i, y), N(3, 8), DISTINCT(8, 3, 4), N(3, 4)),
     case(
         "scatter-add",
@@ -437,6 +438,17 @@ MORE = [
         **NO,
     ),
     case("scatter_add", lambda t, x, i, y: t.scatter_add(x, 1, i, y), N(3, 4), Int(4, 3, 6), N(3, 6)),
+    case(
+        "scatter-some", lambda t, x, i, y: t.scatter(x, 1, i, y), N(3, 8), DISTINCT(8, 3, 4), N(5, 6), torch_grad=False
+    ),
+    case(
+        "scatter_add-some",
+        lambda t, x, i, y: t.scatter_add(x, 0, i, y),
+        N(3, 4),
+        Int(3, 5, 2),
+        N(6, 4),
+        torch_grad=False,
+    ),
     case("index_add", lambda t, x, i, y: t.index_add(x, 1, i, y), N(3, 4), Int(4, 6), N(3, 6)),
     case("index_copy", lambda t, x, i, y: t.index_copy(x, 1, i, y), N(3, 8), DISTINCT(8, 4), N(3, 4)),
     case("index_fill", lambda t, x, i: t.index_fill(x, 1, i, 0.5), N(3, 4), Int(4, 2)),
@@ -447,6 +459,10 @@ MORE = [
         Int(3, 6),
         Int(4, 6),
         N(6),
+    ),
+    case("index_put-row", lambda t, x, i, y: t.index_put(x, (i.view(3, 2),), y), N(8, 4), DISTINCT(8, 6), N(4)),
+    case(
+        "index_put-column", lambda t, x, i, y: t.index_put(x, (i,), y, accumulate=True), N(3, 4), Int(3, 2, 5), N(5, 1)
     ),
     case("index_copy_", filled_by_copy, N(3, 8), DISTINCT(8, 4), N(3, 4), first=False, second=False),
     case("index_add_", filled_by_sum, N(3, 4), Int(3, 6), N(6, 4), first=False, second=False),
