@@ -27,7 +27,6 @@ from .rows import (
     index_op,
     index_put_op,
     nothing_to_read,
-    pick,
     positions,
     true_positions,
     zero,
@@ -271,7 +270,7 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
         raise IndexError(f"index_select: the index must have one dimension, got shape {i.layout.shape}")
     if x is input and i is index:
         remember(index_op, (x, i), key, dims=(d,))
-    out = pick(x, (i,), (d,))
+    out = index_op(x, i, dims=(d,))
     return out if input.layout.ndim else reshape(out, ())
 
 
@@ -435,4 +434,4 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
         shape = broadcast_shapes("masked_select", input.layout.shape, mask.layout.shape)
         input, mask = expand(input, shape), expand(mask, shape)
     x = _dimensional(input)
-    return pick(x, (true_positions(contiguous(mask)),), _everywhere(x))
+    return index_op(x, true_positions(contiguous(mask)), dims=_everywhere(x))

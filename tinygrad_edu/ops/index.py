@@ -166,8 +166,9 @@ def _item(item: Any) -> Any:
             raise IndexError("x[...]: a uint8 index could mean a mask or positions; convert it with .bool() or .long()")
         if d.is_floating_point:
             raise IndexError(f"x[...]: tensors used as indices must hold integers or bools, got {d}")
-        item = item.detach()  # a plain one, whatever its class
-        return item if d is bool_ else positions(item, "x[...]")
+        if type(item) is not Tensor:
+            item = item.detach()  # a plain one
+        return item if d is bool_ or d is int64 else positions(item, "x[...]")
     try:
         return operator.index(item)
     except TypeError:

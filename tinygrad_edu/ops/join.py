@@ -21,7 +21,7 @@ from ..tensor import Tensor
 from .common import broadcast_shapes, normal_dim, normal_dims, same_shape
 from .gather import converted
 from .move import Array, Ints, cast_op, copy_op, place_op
-from .rows import pick, positions
+from .rows import index_op, positions
 from .views import expand, narrow, reshape, select, shape_of, unsqueeze
 
 # The ops
@@ -266,7 +266,7 @@ def repeat_interleave(
         raise RuntimeError(f"repeat_interleave: repeats must not be negative, got {times.min()}")
     if output_size not in (None, int(times.sum())):
         raise RuntimeError(f"repeat_interleave: the counts add up to {times.sum()}, not to output_size {output_size}")
-    return pick(input, (_constant_index(np.repeat(np.arange(shape[d]), times)),), (d,))
+    return index_op(input, _constant_index(np.repeat(np.arange(shape[d]), times)), dims=(d,))
 
 
 def _constant_index(index: Array) -> Tensor:
@@ -337,7 +337,7 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     for d, before, after in pairs:
         if before or after:
             source = _source_positions(mode, shape[d], before, after, d)
-            input = pick(input, (_constant_index(source),), (d,))
+            input = index_op(input, _constant_index(source), dims=(d,))
     return input
 
 

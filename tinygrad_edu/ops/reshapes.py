@@ -24,7 +24,7 @@ from .common import broadcast_shapes as common_shape
 from .common import normal_dim
 from .join import cat, flip, hstack, meshgrid, stack
 from .move import Array, Ints
-from .rows import pick
+from .rows import index_op
 from .views import narrow, reshape, shape_of, transpose, unsqueeze
 
 # Turned
@@ -191,7 +191,7 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
     chosen = np.array(list(choose(range(input.layout.numel), r)), np.int64)
     if r == 0 or not chosen.size:
         return narrow(input, 0, 0, 0) if r == 0 else reshape(narrow(input, 0, 0, 0), 0, r)
-    return pick(input, (Tensor.over(*memory.from_python(chosen, int64)),), (0,))
+    return index_op(input, Tensor.over(*memory.from_python(chosen, int64)), dims=(0,))
 
 
 # Windows

@@ -89,9 +89,14 @@ def nothing_to_read(name: str, x: Layout, index: Layout, dim: int) -> None:
 # first input that they look into; or one alone, of positions in all of those, seen as one dimension.
 
 
+def _place(dims: Ints) -> int:
+    """Where the index's own dimensions stand in what is picked: for dims if these are neighbours, else first."""
+    return dims[0] if dims[-1] - dims[0] == len(dims) - 1 else 0
+
+
 def picked_shape(shape: Ints, dims: Ints, index: Ints) -> Ints:
-    """The shape of what is picked: that of the index stands for dims, in front unless these are neighbours."""
-    first = dims[0] if dims[-1] - dims[0] == len(dims) - 1 else 0
+    """The shape of what is picked: that of the index stands for dims."""
+    first = _place(dims)
     rest = [n for d, n in enumerate(shape) if d not in dims]
     return (*rest[:first], *index, *rest[first:])
 
@@ -140,11 +145,11 @@ def _at(indices: Sequence[Array], dims: Ints, shape: Ints) -> tuple[Any, ...]:
 def _c_arguments(spec: Spec) -> tuple[list[Layout], list[int], list[float]]:
     """The kernel sees indices of one shape, and a source in that of what is picked."""
     x, *others = spec.inputs
-    wide = [] if spec.op.name == "index" else others[:1]
-    indices = others[len(wide) :]
+    sources = [] if spec.op is index_op else others[:1]
+    indices = others[len(sources) :]
     shape = broadcast_shapes("x[...]", *[i.shape for i in indices])
-    wide = [fitting(source, picked_shape(x.shape, spec.attrs["dims"], shape)) for source in wide]
-    seen = [x, *wide, *[fitting(i, shape) for i in indices]]
+    picked = picked_shape(x.shape, spec.attrs["dims"], shape)
+    seen = [x, *[fitting(source, picked) for source in sources], *[fitting(i, shape) for i in indices]]
     return (seen if spec.op.updates else [spec.layout, *seen]), list(spec.attrs["dims"]), []
 
 
@@ -220,8 +225,7 @@ def wide(source: Tensor, input: Layout, indices: Sequence[Tensor], dims: Ints) -
     stride. Raises RuntimeError where it does not broadcast."""
     index = broadcast_shapes("x[...]", *[i.layout.shape for i in indices])
     shape = picked_shape(input.shape, dims, index)
-    first = dims[0] if dims[-1] - dims[0] == len(dims) - 1 else 0
-    if joined(fitting(source.layout, shape), first, len(index)):
+    if joined(fitting(source.layout, shape), _place(dims), len(index)):
         return source
     return copy_op(expand(source, shape))
 
@@ -229,11 +233,6 @@ def wide(source: Tensor, input: Layout, indices: Sequence[Tensor], dims: Ints) -
 def zero(d: dtype, shape: Ints = ()) -> Tensor:
     """Zeros of a shape without memory of their own."""
     return expand(constant(0, d), shape)
-
-
-def pick(input: Tensor, indices: Sequence[Tensor], dims: Ints) -> Tensor:
-    """What is at the positions in dims."""
-    return index_op(input, *indices, dims=dims)
 
 
 def put(input: Tensor, source: Tensor, indices: Sequence[Tensor], dims: Ints) -> Tensor:
@@ -249,6 +248,6 @@ def add_at(input: Tensor, source: Tensor, indices: Sequence[Tensor], dims: Ints)
 index_op.vjps(input=lambda g, indices, input_shape, dims: add_at(zero(g.layout.dtype, input_shape), g, indices, dims))
 index_put_op.vjps(
     input=lambda g, indices, dims: put(g, zero(g.layout.dtype), indices, dims),
-    source=lambda g, indices, dims: pick(g, indices, dims),
+    source=lambda g, indices, dims: index_op(g, *indices, dims=dims),
 )
-index_add_op.vjps(input=lambda g: g, source=lambda g, indices, dims: pick(g, indices, dims))
+index_add_op.vjps(input=lambda g: g, source=lambda g, indices, dims: index_op(g, *indices, dims=dims))
