@@ -43,10 +43,10 @@ from .ops.elementwise import (
 )
 from .ops.extremum import amax, amin, argmax, argmin, max, min
 from .ops.gather import (
-    argwhere, gather, index_add, index_copy, index_fill, index_select, masked_fill, masked_select, nonzero,
-    scatter, scatter_add, take, take_along_dim,
+    gather, index_add, index_copy, index_select, scatter, scatter_add, take, take_along_dim,
 )
 from .ops.assign import index_put
+from .ops.masks import argwhere, index_fill, masked_fill, masked_select, nonzero
 from .ops.interpolate import pixel_shuffle, pixel_unshuffle
 from .ops.join import (
     broadcast_tensors, cat, chunk, concat, concatenate, flip, hstack, meshgrid, repeat_interleave, roll, split,

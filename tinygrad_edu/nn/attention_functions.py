@@ -12,8 +12,8 @@ from ..dtypes import bool_
 from ..ops.compare import where
 from ..ops.create import ones, zeros
 from ..ops.elementwise import mul
-from ..ops.gather import masked_fill
 from ..ops.join import cat, pad, repeat_interleave, tril
+from ..ops.masks import masked_fill
 from ..ops.matmul import linear, matmul
 from ..ops.norm import softmax
 from ..ops.reduce import all as all_of

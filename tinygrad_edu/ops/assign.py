@@ -14,9 +14,10 @@ from ..modes import modes, watching
 from ..tensor import Tensor
 from .common import broadcast_shapes, constant
 from .compare import where
-from .gather import converted, masked_fill
+from .gather import converted
 from .index import Plan, resolve
 from .inplace import change
+from .masks import masked_fill
 from .move import Ints, check_distinct, copy_update, place_op, slice_op, write
 from .rows import fitting, index_add_op, index_add_update, index_put_op, index_put_update, picked_shape, wide
 from .views import expand, reshape

@@ -194,7 +194,7 @@ class Where(Op):
             return self.run(spec, (condition, input, other))
         condition = as_tensor(condition, "where")
         if input is None and other is None:
-            from .gather import nonzero  # which needs where
+            from .masks import nonzero  # which needs where
 
             return nonzero(condition, as_tuple=True)  # type: ignore[no-any-return]
         if condition.layout.dtype is uint8:  # the masks of old scripts

@@ -1,7 +1,7 @@
 """Reading and writing at positions that a tensor holds: gather, scatter, and what users call index_select and the like.
 
 What it says in rows.py of positions and their checks holds here too. A signature met before skips all other checks.
-Left out: scatter_reduce, put_. Read next: index.py, x[...].
+Left out: scatter_reduce, put_. Read next: masks.py.
 """
 
 from __future__ import annotations
@@ -10,16 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from .. import storage as memory
-from ..dtypes import bool_, held, int64
-from ..modes import modes, watching
+from ..dtypes import held, int64
+from ..modes import modes
 from ..op import Op, Spec
 from ..storage import Layout, layout_of
 from ..tensor import Tensor
-from .common import as_tensor, broadcast_shapes, constant, exactly, integer, normal_dim, remember
-from .compare import eq, ne, where
+from .common import as_tensor, constant, exactly, integer, normal_dim, remember
+from .compare import eq, where
 from .elementwise import mul
-from .move import Array, Ints, cast_op, contiguous, copy_op, place_op
+from .move import Array, Ints, cast_op, copy_op, place_op
 from .rows import (
     bounded,
     check_positions,
@@ -28,7 +27,6 @@ from .rows import (
     index_put_op,
     nothing_to_read,
     positions,
-    true_positions,
     zero,
 )
 from .views import expand, reshape, unsqueeze
@@ -146,13 +144,13 @@ scatter_add_op.vjps(
 # What users call
 
 
-def _dimensional(x: Tensor) -> Tensor:
+def dimensional(x: Tensor) -> Tensor:
     """A 0-d tensor as (1,): most functions here take both."""
     return x if x.layout.ndim else unsqueeze(x, 0)
 
 
-def _prepared(name: str, input: Tensor, dim: int, index: Any, negative: bool = False) -> tuple[Tensor, int, Tensor]:
-    x, i = _dimensional(input), _dimensional(positions(index, name))
+def prepared(name: str, input: Tensor, dim: int, index: Any, negative: bool = False) -> tuple[Tensor, int, Tensor]:
+    x, i = dimensional(input), dimensional(positions(index, name))
     d = normal_dim(dim, input.layout.ndim, name)
     n = x.layout.shape[d]
     check_positions(i, n, d, name, -n if negative else 0)
@@ -161,7 +159,7 @@ def _prepared(name: str, input: Tensor, dim: int, index: Any, negative: bool = F
 
 def _placed(name: str, input: Tensor, dim: int, index: Any, src: Any = None) -> tuple[Tensor, int, Tensor, Any]:
     """What _prepared gives for an index that holds a position for each element, and src in its shape."""
-    x, i = _dimensional(input), _dimensional(positions(index, name))
+    x, i = dimensional(input), dimensional(positions(index, name))
     d = normal_dim(dim, input.layout.ndim, name)
     if i.layout.numel:  # PyTorch takes an empty index of any shape
         _covers(name, x.layout.shape, i.layout.shape, d)
@@ -198,7 +196,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
         return gather_op.run(spec, (input, indices))
     if dim is None:
         input, indices, dim = reshape(input, -1), reshape(indices, -1), 0
-    x, d, i = _prepared("take_along_dim", input, dim, indices, negative=True)
+    x, d, i = prepared("take_along_dim", input, dim, indices, negative=True)
     a, b = list(x.layout.shape), list(i.layout.shape)
     if len(a) != len(b):
         raise RuntimeError(f"take_along_dim: input and indices need as many dimensions; got shapes {a} and {b}")
@@ -249,7 +247,7 @@ def _source(name: str, x: Tensor, index: Tensor, src: Any) -> Tensor:
     """src as a tensor that is as large as index at least, or a 0-d one of a number."""
     if isinstance(src, (bool, int, float)):
         return converted(src, x, name)
-    source = _dimensional(as_tensor(src, name))
+    source = dimensional(as_tensor(src, name))
     if source.layout.dtype is not x.layout.dtype:
         raise RuntimeError(f"{name}: src of {source.layout.dtype} for an input of {x.layout.dtype}")
     _covers(name, source.layout.shape, index.layout.shape, -1)
@@ -265,7 +263,7 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     if spec is not None:
         check_positions(index, input.layout.shape[dim], dim, "index_select")
         return index_op.run(spec, (input, index))
-    x, d, i = _prepared("index_select", input, dim, index)
+    x, d, i = prepared("index_select", input, dim, index)
     if i.layout.ndim != 1:
         raise IndexError(f"index_select: the index must have one dimension, got shape {i.layout.shape}")
     if x is input and i is index:
@@ -290,8 +288,8 @@ def _with_rows(name: str, op: Op, input: Tensor, dim: int, index: Tensor, source
     if spec is not None:
         check_positions(index, input.layout.shape[dim], dim, name)
         return op.run(spec, (input, source, index))
-    x, d, i = _prepared(name, input, dim, index)
-    rows, shape = _dimensional(source), x.layout.shape
+    x, d, i = prepared(name, input, dim, index)
+    rows, shape = dimensional(source), x.layout.shape
     wanted = (*shape[:d], i.layout.numel, *shape[d + 1 :])
     if i.layout.ndim != 1 or rows.layout.shape != wanted:
         raise RuntimeError(
@@ -306,15 +304,6 @@ def _with_rows(name: str, op: Op, input: Tensor, dim: int, index: Tensor, source
     return reshape(op(x, rows, i, dims=(d,)), input.layout.shape)
 
 
-def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
-    """input with one value (a number or a 0-d tensor) at the positions in index, (k,)."""
-    x, d, i = _prepared("index_fill", input, dim, index)
-    # as a mask a repeated position counts once
-    rows = index_put_op(zero(bool_, (x.layout.shape[d],)), constant(True, bool_), i, dims=(0,))
-    rows = reshape(rows, [-1 if k == d else 1 for k in range(x.layout.ndim)])
-    return reshape(masked_fill(x, rows, value), input.layout.shape)
-
-
 def converted(value: Any, x: Tensor, name: str) -> Tensor:
     """A value to be written into x, in x's dtype: for integers truncated, -1 in uint8 being 255, as in PyTorch.
 
@@ -327,7 +316,7 @@ def converted(value: Any, x: Tensor, name: str) -> Tensor:
     return converted(as_tensor(value, name), x, name)
 
 
-def _everywhere(input: Tensor) -> Ints:
+def everywhere(input: Tensor) -> Ints:
     return tuple(range(input.layout.ndim))
 
 
@@ -336,9 +325,9 @@ def take(input: Tensor, index: Tensor) -> Tensor:
     key = ("take", input.layout, getattr(index, "layout", None))
     spec, n = index_op.specs.get(key), input.layout.numel
     if spec is None:
-        x, i = _dimensional(input), positions(index, "take")
+        x, i = dimensional(input), positions(index, "take")
         check_positions(i, n, 0, "take", -n)
-        spec = index_op.spec((x, i), {"dims": _everywhere(x)})
+        spec = index_op.spec((x, i), {"dims": everywhere(x)})
         if x is input and i is index:
             index_op.specs[key] = spec
         return index_op.run(spec, (x, i))
@@ -389,49 +378,3 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
         raise RuntimeError(f"one_hot: num_classes must be positive, got {num_classes}")
     check_positions(tensor, num_classes, -1, "one_hot", error=RuntimeError)
     return one_hot_op(tensor, num_classes=num_classes)
-
-
-# Masks
-
-
-def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
-    """The positions of elements that are not 0: int64 (k, ndim), or with as_tuple a tuple of ndim tensors (k,).
-
-    Their number depends on values, so a step that calls this can't be recorded (RuntimeError)."""
-    mask = input if input.layout.dtype is bool_ else ne(input, 0)
-    if not as_tuple:
-        return true_positions(contiguous(mask), flat=False)
-    if watching:
-        modes.leaves_tape("nonzero(), or indexing with a mask,")
-    return tuple([Tensor.over(*memory.from_python(at, int64)) for at in np.nonzero(np.atleast_1d(mask.array()))])
-
-
-def argwhere(input: Tensor) -> Tensor:
-    """nonzero as one tensor, (k, ndim)."""
-    return nonzero(input)  # type: ignore[no-any-return]
-
-
-def _mask(mask: Any, name: str) -> Tensor:
-    found = as_tensor(mask, name)
-    if found.layout.dtype is not bool_:
-        raise RuntimeError(f"{name}: the mask must be bool, got {found.layout.dtype}")
-    return found
-
-
-def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
-    """input with one value (a number or a 0-d tensor) where the mask, which broadcasts, is true."""
-    filler = converted(value, input, "masked_fill")
-    if filler.layout.ndim:
-        raise RuntimeError(f"masked_fill: the value must be a number or a 0-d tensor, got shape {filler.layout.shape}")
-    spec = where.specs.get((getattr(mask, "layout", None), filler.layout, input.layout))
-    return where(_mask(mask, "masked_fill"), filler, input) if spec is None else where.run(spec, (mask, filler, input))
-
-
-def masked_select(input: Tensor, mask: Tensor) -> Tensor:
-    """The elements where the mask is true, (k,); both broadcast. Not in a recorded step, as nonzero."""
-    mask = _mask(mask, "masked_select")
-    if mask.layout.shape != input.layout.shape:
-        shape = broadcast_shapes("masked_select", input.layout.shape, mask.layout.shape)
-        input, mask = expand(input, shape), expand(mask, shape)
-    x = _dimensional(input)
-    return index_op(x, true_positions(contiguous(mask)), dims=_everywhere(x))

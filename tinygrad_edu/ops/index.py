@@ -22,7 +22,7 @@ from ..op import Spec
 from ..storage import Layout
 from ..tensor import Tensor
 from .common import broadcast_shapes, constant
-from .gather import nonzero
+from .masks import nonzero
 from .move import Ints, slice_op
 from .rows import check_positions, index_op, positions, true_positions
 

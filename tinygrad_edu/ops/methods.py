@@ -15,7 +15,21 @@ from .. import dtypes
 from ..op import Op
 from ..tensor import Tensor
 from . import activation as a
-from . import assign, create, extremum, index, inplace, moments, move, on_demand, order, random, vector_norm, views
+from . import (
+    assign,
+    create,
+    extremum,
+    index,
+    inplace,
+    masks,
+    moments,
+    move,
+    on_demand,
+    order,
+    random,
+    vector_norm,
+    views,
+)
 from . import compare as c
 from . import elementwise as e
 from . import gather as g
@@ -238,8 +252,8 @@ class TensorMethods:
     index_put, index_put_ = assign.index_put, assign.index_put_
     take, take_along_dim, scatter, scatter_add = g.take, g.take_along_dim, g.scatter, g.scatter_add
     gather, index_select, index_add, index_copy = g.gather, g.index_select, g.index_add, g.index_copy
-    index_fill, nonzero, argwhere = g.index_fill, g.nonzero, g.argwhere
-    masked_fill, masked_select = g.masked_fill, g.masked_select
+    index_fill, nonzero, argwhere = masks.index_fill, masks.nonzero, masks.argwhere
+    masked_fill, masked_select = masks.masked_fill, masks.masked_select
     split, chunk, unbind, repeat, tile = j.split, j.chunk, j.unbind, j.repeat, j.tile
     split_with_sizes = j.split_with_sizes
     repeat_interleave, flip, roll, tril, triu = j.repeat_interleave, j.flip, j.roll, j.tril, j.triu
@@ -297,7 +311,7 @@ class TensorMethods:
     lerp_, addcmul_, addcdiv_ = inplace.forms(e.lerp, e.addcmul, e.addcdiv)
     addmm_, baddbmm_, cumsum_ = inplace.forms(m.addmm, m.baddbmm, r.cumsum)
     scatter_, scatter_add_, masked_fill_ = *inplace.forms(g.scatter, g.scatter_add), assign.masked_fill_
-    index_add_, index_copy_, index_fill_ = inplace.forms(g.index_add, g.index_copy, g.index_fill)
+    index_add_, index_copy_, index_fill_ = inplace.forms(g.index_add, g.index_copy, masks.index_fill)
     tril_, triu_ = inplace.forms(j.tril, j.triu)
     clamp_min_, clamp_max_ = inplace.forms(c.clamp_min, c.clamp_max)
     eq_, ne_, lt_, le_, gt_, ge_ = inplace.forms(c.eq, c.ne, c.lt, c.le, c.gt, c.ge)
