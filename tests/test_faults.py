@@ -114,6 +114,28 @@ def test_ctrl_c_at_any_moment_of_a_step_leaves_no_mode_switched(replayed):
     assert p.grad.tolist() == [1, 1]
 
 
+NAN = float("nan")
+EDGES = {  # what a call on the edge of what there is gives: values, or a gradient
+    "max of one bool": (lambda: list(tg.tensor(True).max(0)), [True, 0]),
+    "min of one bool": (lambda: list(tg.tensor(False).min(0, True)), [False, 0]),
+    "clamp of NaN": (lambda: slope(lambda x: x.clamp(tg.zeros(3), tg.ones(3)), [NAN, 0.5, 2.0]), [0, 1, 0]),
+    "clamp_min of NaN": (lambda: slope(lambda x: x.clamp_min(tg.zeros(3)), [NAN, 0.5, -2.0]), [0, 1, 0]),
+    "clamp to NaN": (lambda: slope(lambda x: x.clamp_max(tg.tensor([NAN, 1.0, 1.0])), [0.5, 0.5, 2.0]), [0, 1, 0]),
+}
+
+
+def slope(function, at):
+    x = tg.tensor(at, requires_grad=True)
+    function(x).sum().backward()
+    return x.grad.tolist()
+
+
+@pytest.mark.parametrize("name", EDGES)
+def test_edges(name):
+    call, expected = EDGES[name]
+    assert call() == expected
+
+
 SET = data.TensorDataset(tg.arange(3))
 WRONG = [
     (lambda: tg.set_grad_enabled("yes"), TypeError, "set_grad_enabled: mode must be a bool, got str"),

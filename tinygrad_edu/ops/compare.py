@@ -273,10 +273,11 @@ class Clamp(Op):
             if x is input:
                 self.specs[x.layout, min, max] = spec
             return self.run(spec, (x,))
-        if min is not None:
-            x = where((x < min) | isnan(as_tensor(min, "clamp")), min, x)
-        if max is not None:
-            x = where((x > max) | isnan(as_tensor(max, "clamp")), max, x)
+        for bound, beyond in (min, lt), (max, gt):
+            if bound is not None:
+                strange = isnan(x) | isnan(as_tensor(bound, "clamp"))
+                x = where(beyond(x, bound), bound, x)
+                x = where(strange, math.nan, x) if d.is_floating_point else x  # no gradient to either
         return x
 
 

@@ -154,11 +154,11 @@ def _extremum(value: Reduction, place: Reduction, pairwise: Op, input: Tensor, d
     spec = select_each.specs.get(key)
     if spec is None:
         along = normal_dim(dim, input.layout.ndim, value.name)
-        if not input.layout.ndim:
-            return Ordered(input.clone(), place.over(input, None, False))
         if input.layout.dtype is dtypes.bool_:
             found = _extremum(value, place, pairwise, input.to(dtypes.uint8), dim, keepdim)
             return Ordered(found.values.to(dtypes.bool_), found.indices)
+        if not input.layout.ndim:
+            return Ordered(input.clone(), place.over(input, None, False))
     indices = place.over(input, dim, keepdim)
     if spec is None:
         spec = remember(select_each, (input, indices), key, dim=along, keepdim=bool(keepdim))
