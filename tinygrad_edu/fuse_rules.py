@@ -89,7 +89,8 @@ def _dropout_relu_grad(found: Found, dropout: Step, grad: Step) -> Step | None:
 def _matmul_relu_grad(_: Found, matmul: Step, grad: Step) -> Step | None:
     product = matmul.operands[0]
     out, g, y = grad.operands
-    if product.layout.ndim != 2 or not same(g, product) or not y.layout.contiguous or y.layout.numel != g.layout.numel:
+    matrices = all(o.layout.ndim == 2 for o in matmul.operands)
+    if not matrices or not same(g, product) or not y.layout.contiguous or y.layout.numel != g.layout.numel:
         return None
     inputs = [*matmul.operands[1:], y.seen_as(product.layout)]
     return step("linear_grad_input_relu", out, inputs, scale=grad.spec.attrs.get("scale", 1.0))

@@ -84,6 +84,7 @@ static int output_type(char type, int x) {
 }
 
 static void reduction(int kernel, int x, const char *types) {
+    const double powers[7] = {1, 2, 0, 1.5, -1.5, INFINITY, -INFINITY};
     EACH_LAYOUT(s, layout)
     for (int reduced = 0; reduced < 1 << shapes[s].ndim; reduced++) {
         dims out = shapes[s];
@@ -92,6 +93,7 @@ static void reduction(int kernel, int x, const char *types) {
         trial t = trial_new(kernel, 2);
         trial_array(&t, 0, output_type(*types, x), out.ndim, out.shape, PLAIN);
         trial_array(&t, 1, x, out.ndim, shapes[s].shape, layout);
+        t.node->floats[0] = powers[(s + reduced) % 7]; /* norm's, or what var and std subtract from the number */
         trial_run(&t, 0);
     }
 }
@@ -401,12 +403,13 @@ static const int64_t sizes[] = {1, 3, 16, 17, 33, 70};
 
 /* Matrices but for a bias, which has one letter, and a key, K; commas between arguments; e.g. "mn,mk,kn". */
 static void product(int kernel, int x, const char *types) {
+    const char *name = tg_kernel_name(kernel);
     for (int batch = 0; batch < 2; batch++)
         for (int layout = 0; layout < LAYOUTS; layout++)
             for (int e = 0; e < 6 * 6 * 6 + 3; e++) {
                 int64_t m = sizes[e % 6], n = sizes[e / 6 % 6], k = sizes[e / 36 % 6];
                 if (e >= 216) m = 260 - e, n = 130, k = e == 216 ? 310 : 0;
-                int batched = batch && !strcmp(types, "mn,mk,kn");
+                int batched = batch && (!strcmp(name, "matmul") || !strcmp(name, "addmm"));
                 if (e == 218) m = 20, n = 35, k = 4400; /* a sum so long that it is cut, where strides are a weight's */
                 if (batch > batched || (e < 218 && e % 4 != layout % 4) || ((batched || SHARED_ONLY) && e % 7))
                     continue;
@@ -423,7 +426,7 @@ static void product(int kernel, int x, const char *types) {
                     trial_array(&t, i, key ? TG_I64 : x, ndim, shape, how);
                 }
                 t.node->ints[0] = e & 1, t.node->ints[1] = 30000, t.node->n_ints = 2;
-                t.node->floats[0] = 2;
+                t.node->floats[0] = 2, t.node->floats[1] = 1.5;
                 trial_run(&t, 0);
             }
 }
@@ -717,6 +720,7 @@ static const family_case cases[] = {
     {"norm", reduction, "x"},
     {"logsumexp", reduction, "x"},
     {"var", reduction, "x"},
+    {"std", reduction, "x"},
     {"amax", reduction, "x"},
     {"amin", reduction, "x"},
     {"any", reduction, "b"},
@@ -725,15 +729,18 @@ static const family_case cases[] = {
     {"argmin", reduction, "i"},
     {"cumsum", along, "wx"},
     {"copy", copy, ""},
+    {"repeat", copy, ""},
     {"cast", cast, ""},
     {"copy_", copy_into, ""},
     {"flip", flip, ""},
     {"roll", roll, ""},
     {"place", put_in_place, ""},
     {"cat", cat, ""},
+    {"stack", cat, ""},
     {"tril", triangle, ""},
     {"triu", triangle, ""},
     {"gather", positions, "rtn"},
+    {"select_each", positions, "rtn"},
     {"scatter", positions, "ttnr"},
     {"scatter_add", positions, "ttnr"},
     {"index", indexed, "rt"},
@@ -747,6 +754,7 @@ static const family_case cases[] = {
     {"assemble", assemble, ""},
     {"augment", augment, ""},
     {"matmul", product, "mn,mk,kn"},
+    {"addmm", product, "mn,mk,kn,mn"},
     {"linear", product, "mn,mk,nk,n"},
     {"linear_dropout", product, "mn,mk,nk,K,n"},
     {"linear_grad_input_relu", product, "mn,mk,kn,mn"},

@@ -198,14 +198,14 @@ def _product(spec: Spec) -> Callable[..., None] | None:
         return linear
     if not spec.layout.dtype.is_floating_point:
         return None
-    batch = math.prod(spec.layout.shape[:-2])
 
     def launch(out: Tensor, a: Tensor, b: Tensor) -> None:
-        y, left, right = out.array(), a.array(), b.array()
-        if y.ndim == 2:
-            kernels.matmul(y, left, right)
-            return
-        for index in np.ndindex(*y.shape[:-2]) if batch else ():
+        left, right = np.atleast_2d(a.array()), b.array()
+        right = right[:, None] if right.ndim == 1 else right
+        stack = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
+        left, right = (np.broadcast_to(x, (*stack, *x.shape[-2:])) for x in (left, right))
+        y = out.array().reshape((*stack, left.shape[-2], right.shape[-1]))
+        for index in np.ndindex(*stack):
             kernels.matmul(y[index], left[index], right[index])
 
     return launch

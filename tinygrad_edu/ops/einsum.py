@@ -1,7 +1,8 @@
-"""einsum: sums of products by the names of dimensions, reduced to permute, reshape, mul and matmul.
+"""einsum: sums of products by the names of dimensions, as views, sums, products and matmuls.
 
-Operands are taken from left to right, two at a time; dimensions that nobody needs any more are summed at once.
-Left out: the form with lists of numbers, and a search for the best order. Read next: create.py.
+Operands are taken from left to right, two at a time; dimensions that nobody needs any more are summed at once. Which
+ops that takes follows from the equation and the layouts: the first call works it out and is watched, later ones only
+run the same ops. Left out: the form with lists of numbers, and a search for the best order. Read next: create.py.
 """
 
 from __future__ import annotations
@@ -10,14 +11,47 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from .. import backends
+from ..modes import Watcher, modes
+from ..op import Spec
 from ..tensor import Tensor
 from .elementwise import mul
-from .matmul import matmul
+from .matmul import matmul, outer_op
 from .reduce import sum
 
 Labels = list[
     str
-]  # one for each dimension: a letter, or for those that ... stands for a number, counted from the right
+]  # one for each dimension: a letter, or a number for those that ... stands for, counted from the right
+
+
+class Plan(Watcher):
+    """The ops that ran, each with the places of its inputs: first come the operands, then what each op made."""
+
+    def __init__(self, tensors: Sequence[Tensor]) -> None:
+        self.values = list(tensors)  # while the plan is made
+        self.steps: list[tuple[Spec, list[int]]] = []
+        self.result = 0
+
+    def ran(self, spec: Spec, inputs: tuple[Tensor, ...], out: Tensor) -> None:
+        self.steps.append((spec, [self.place(x) for x in inputs]))
+        self.values.append(out)
+
+    def place(self, x: Tensor) -> int:
+        return next(i for i, value in enumerate(self.values) if value is x)
+
+    def close(self, result: Tensor) -> None:
+        self.result = self.place(result)
+        self.values.clear()
+
+    def run(self, tensors: Sequence[Tensor]) -> Tensor:
+        values = list(tensors)
+        for spec, places in self.steps:
+            values.append(spec.op.run(spec, tuple([values[i] for i in places])))
+        return values[self.result]
+
+
+_plans: dict[tuple[Any, ...], Plan] = {}
+backends.on_change.append(_plans.clear)
 
 
 def einsum(equation: str, *operands: Any) -> Tensor:
@@ -28,7 +62,28 @@ def einsum(equation: str, *operands: Any) -> Tensor:
     Without -> the output has ... first, then the letters that appear once, in alphabetical order.
 
     Raises ValueError, RuntimeError for an equation that is none or does not fit the operands."""
-    tensors = list(operands[0] if len(operands) == 1 and not isinstance(operands[0], Tensor) else operands)
+    tensors = operands[0] if len(operands) == 1 and not isinstance(operands[0], Tensor) else operands
+    try:
+        key = (equation, *[x.layout for x in tensors])
+    except AttributeError:
+        raise TypeError("einsum: expected an equation, then tensors") from None
+    plan = _plans.get(key)
+    if plan is not None:
+        return plan.run(tensors)
+    plan = Plan(tensors)
+    modes.watch(plan)
+    try:
+        result = _computed(equation, list(tensors))
+    finally:
+        modes.unwatch(plan)
+    plan.close(result)
+    if len(_plans) > 4096:
+        _plans.clear()
+    _plans[key] = plan
+    return result
+
+
+def _computed(equation: str, tensors: list[Tensor]) -> Tensor:
     terms, output = _parsed(equation, tensors)
     tensors, terms = map(list, zip(*[_diagonals(x, term) for x, term in zip(tensors, terms, strict=True)], strict=True))
     _check_sizes(equation, tensors, terms)
@@ -37,7 +92,7 @@ def einsum(equation: str, *operands: Any) -> Tensor:
         needed = {*output, *(label for term in terms[1:] for label in term)}
         x, labels = _product(x, labels, tensors.pop(0), terms.pop(0), needed)
     x, labels = _summed(x, labels, set(output))
-    return x.permute([labels.index(label) for label in output]) if labels != output else x
+    return _ordered(x, labels, output)
 
 
 def _parsed(equation: str, tensors: Sequence[Tensor]) -> tuple[list[Labels], Labels]:
@@ -99,6 +154,14 @@ def _summed(x: Tensor, labels: Labels, needed: set[str]) -> tuple[Tensor, Labels
     return (sum(x, gone), [label for label in labels if label in needed]) if gone else (x, labels)
 
 
+def _ordered(x: Tensor, labels: Labels, wanted: Labels) -> Tensor:
+    return x if labels == wanted else x.permute([labels.index(label) for label in wanted])
+
+
+def _shaped(x: Tensor, shape: list[int]) -> Tensor:
+    return x if x.layout.shape == tuple(shape) else x.reshape(shape)
+
+
 def _product(a: Tensor, left: Labels, b: Tensor, right: Labels, needed: set[str]) -> tuple[Tensor, Labels]:
     """The product of two operands, summed over what they share and nobody else needs."""
     a, left = _summed(a, left, needed | set(right))
@@ -106,20 +169,29 @@ def _product(a: Tensor, left: Labels, b: Tensor, right: Labels, needed: set[str]
     size = dict(zip(left, a.layout.shape, strict=True))
     for label, n in zip(right, b.layout.shape, strict=True):
         size[label] = n if size.get(label, 1) == 1 else size[label]
-    a = a.expand([size[label] for label in left])  # sizes of 1 broadcast
-    b = b.expand([size[label] for label in right])
-    shared = [label for label in left if label in right]
-    contracted = [label for label in shared if label not in needed]
-    stack = [label for label in shared if label in needed]
+    stack = [label for label in left if label in right and label in needed]
+    summed = [label for label in left if label in right and label not in needed]
     rows = [label for label in left if label not in right]
     columns = [label for label in right if label not in left]
-    a, b = _grouped(a, left, size, stack, rows, contracted), _grouped(b, right, size, stack, contracted, columns)
-    y = matmul(a, b) if contracted else mul(a, b)
     labels = stack + rows + columns
-    return y.reshape([size[label] for label in labels]), labels
+    if summed:
+        y = matmul(_grouped(a, left, size, stack, rows, summed), _grouped(b, right, size, stack, summed, columns))
+        return _shaped(y, [size[label] for label in labels]), labels
+    if left == right:
+        return mul(a, b), left
+    a, b = _ordered(a, left, stack + rows), _ordered(b, right, stack + columns)
+    if not stack and len(columns) == 1 and a.layout.dtype is b.layout.dtype:
+        return outer_op(a, b), labels
+    in_a, in_b, n = a.layout.shape, b.layout.shape, len(stack)
+    return mul(_shaped(a, [*in_a, *[1] * len(columns)]), _shaped(b, [*in_b[:n], *[1] * len(rows), *in_b[n:]])), labels
 
 
-def _grouped(x: Tensor, labels: Labels, size: dict[str, int], *groups: Labels) -> Tensor:
-    """Three dimensions, each of them a group of labels."""
-    order = [labels.index(label) for group in groups for label in group]
-    return x.permute(order).reshape([math.prod(size[label] for label in group) for group in groups])
+def _grouped(x: Tensor, labels: Labels, size: dict[str, int], stack: Labels, *groups: Labels) -> Tensor:
+    """A dimension for each label of the stack, which broadcasts, then one for each group; a vector where there is no
+    stack and a group has no label."""
+    shape = [n if label in stack else size[label] for label, n in zip(labels, x.layout.shape, strict=True)]
+    if x.layout.shape != tuple(shape):  # a size of 1 in a dimension that is summed over
+        x = x.expand(shape)
+    x = _ordered(x, labels, [*stack, *[label for group in groups for label in group]])
+    merged = [math.prod(size[label] for label in group) for group in groups if group or stack]
+    return _shaped(x, [*x.layout.shape[: len(stack)], *merged])

@@ -1,8 +1,7 @@
-"""Matrix products: two ops, matmul and linear, and everything else by rearranging for them.
+"""Matrix products: matmul, which is all that NumPy's is, addmm, which adds to one, outer, and linear.
 
-matmul takes matrices or stacks of them, of any strides, so no transpose is ever copied. linear is x W^T + b with an
-activation in the product's last pass over memory. Left out: complex numbers.
-Read next: einsum.py.
+Operands may have any strides, so no transpose is ever copied. linear is x W^T + b with an activation in the product's
+last pass over memory. Left out: complex numbers. Read next: einsum.py.
 """
 
 from __future__ import annotations
@@ -12,13 +11,13 @@ import math
 import numpy as np
 
 from ..op import Op, Spec
-from ..storage import Layout
+from ..storage import Layout, layout_of
 from ..tensor import Tensor
-from .common import as_tensor, broadcast_shapes, no_tensor, same_dtype
-from .elementwise import add, mul
+from .common import Number, as_tensor, broadcast_shapes, no_tensor, promoted, remember, same_dtype
+from .elementwise import add
 from .philox import dropout_op, scale, threshold
 from .reduce import sum
-from .views import transpose
+from .views import squeeze, transpose, unsqueeze
 
 NONE, RELU = 0, 1  # linear's activations
 
@@ -37,20 +36,120 @@ class Product(Op):
 
 def _matmul_shape(input: Layout, other: Layout) -> tuple[int, ...]:
     same_dtype("matmul", input, other)
-    if input.shape[-1] != other.shape[-2]:
+    a, b = input.shape, other.shape
+    if not a or not b:
+        raise RuntimeError(f"matmul: expected at least 1 dimension each, got shapes {_given(input, other)}")
+    summed = -min(len(b), 2)  # the dimension of other
+    if a[-1] != b[summed]:
         raise RuntimeError(
-            f"matmul: shapes {_given(input, other)} can't be multiplied: {input.shape[-1]} columns (dimension -1) but "
-            f"{other.shape[-2]} rows (dimension -2)"
+            f"matmul: shapes {_given(input, other)} can't be multiplied: {a[-1]} columns (dimension -1) but "
+            f"{b[summed]} rows (dimension {summed})"
         )
-    return (*input.shape[:-1], other.shape[-1])
+    columns = b[-1:] if len(b) > 1 else ()
+    return (*broadcast_shapes("matmul", a[:-2], b[:-2]), *a[-2:-1], *columns)
+
+
+def _expanded(x: Layout, shape: tuple[int, ...]) -> Layout:
+    """As expand(): what is repeated has stride 0."""
+    new = len(shape) - x.ndim
+    old = zip((1,) * new + x.shape, (0,) * new + x.strides, shape, strict=True)
+    return layout_of(shape, x.dtype, tuple([by if n == m else 0 for n, by, m in old]))
+
+
+class Matmul(Product):
+    """matmul, of which kernels see stacks of matrices, all equally long."""
+
+    def c_arguments(self, spec: Spec) -> tuple[list[Layout], list[int], list[float]]:
+        a, b = spec.inputs
+        if a.ndim == 1:
+            a = layout_of((1, *a.shape), a.dtype, (1, *a.strides))
+        if b.ndim == 1:
+            b = layout_of((*b.shape, 1), b.dtype, (*b.strides, 1))
+        stack = broadcast_shapes("matmul", a.shape[:-2], b.shape[:-2])
+        left, right = _expanded(a, (*stack, *a.shape[-2:])), _expanded(b, (*stack, *b.shape[-2:]))
+        return [layout_of((*stack, a.shape[-2], b.shape[-1]), a.dtype), left, right], [], []
 
 
 def _matmul(out, input, other):
     np.matmul(input, other, out=out)
 
 
-matmul_op = Product(_matmul, _matmul_shape, name="matmul")
-matmul_op.vjps(input=lambda g, other: matmul_op(g, other.mT), other=lambda g, input: matmul_op(input.mT, g))
+def _to_input(g: Tensor, input_shape: tuple[int, ...], other: Tensor) -> Tensor:
+    """g @ other^T, where a vector is a row on the left, a column on the right, and g lacks its dimension."""
+    if other.layout.ndim == 1:
+        return outer_op(g, other) if len(input_shape) > 1 else g * other
+    if len(input_shape) == 1:
+        return matmul_op(other, g) if other.layout.ndim == 2 else squeeze(matmul_op(other, unsqueeze(g, -1)), -1)
+    return matmul_op(g, other.mT)
+
+
+def _to_other(g: Tensor, input: Tensor, other_shape: tuple[int, ...]) -> Tensor:
+    """input^T @ g, likewise. A stack that met one matrix is one product of more rows: no sum over the stack is left."""
+    shape = input.layout.shape
+    if len(shape) == 1:
+        if len(other_shape) == 1:
+            return input * g
+        return outer_op(input, g) if len(other_shape) == 2 else unsqueeze(input, 1) * unsqueeze(g, -2)
+    if len(shape) > 2 and len(other_shape) <= 2:
+        rows = math.prod(shape[:-1])
+        input, g = input.reshape((rows, shape[-1])), g.reshape((rows, *other_shape[1:]))
+    return matmul_op(input.mT, g)
+
+
+matmul_op = Matmul(_matmul, _matmul_shape, name="matmul")
+matmul_op.vjps(input=_to_input, other=_to_other)
+
+
+class Outer(Op):
+    """outer, of which the kernel sees a column and a row."""
+
+    def c_arguments(self, spec: Spec) -> tuple[list[Layout], list[int], list[float]]:
+        x, vec2 = spec.inputs
+        return [spec.layout, layout_of((*x.shape, 1), x.dtype, (*x.strides, 1)), vec2], [], []
+
+
+def _outer(out, input, vec2):
+    """input[..., None] * vec2: input may have any dimensions."""
+    np.multiply.outer(input, vec2, out=out)
+
+
+outer_op = Outer(_outer, lambda input, vec2: (*input.shape, *vec2.shape), name="outer")
+outer_op.vjps(
+    input=lambda g, vec2: matmul_op(g, vec2), vec2=lambda g, input, vec2_shape: _to_other(input, g, vec2_shape)
+)
+
+
+class SumOfProduct(Product):
+    """addmm and baddbmm."""
+
+    def c_arguments(self, spec: Spec) -> tuple[list[Layout], list[int], list[float]]:
+        mat1, mat2, input = spec.inputs
+        factors = [float(spec.attrs["beta"]), float(spec.attrs["alpha"])]
+        return [spec.layout, mat1, mat2, _expanded(input, spec.layout.shape)], [], factors
+
+
+def _addmm_shape(mat1: Layout, mat2: Layout, input: Layout, **_: Number) -> tuple[int, ...]:
+    same_dtype("addmm", input, mat1, mat2)
+    shape = _matmul_shape(mat1, mat2)
+    if broadcast_shapes("addmm", input.shape, shape) != shape:
+        raise RuntimeError(f"addmm: an input of shape {input.shape} does not broadcast to the product's {shape}")
+    return shape
+
+
+def _addmm(out, mat1, mat2, input, *, beta, alpha):
+    """beta * input + alpha * (mat1 @ mat2), of matrices or equally long stacks of them; input may be smaller."""
+    np.matmul(mat1, mat2, out=out)
+    np.multiply(out, alpha, out=out)
+    if beta != 0:
+        np.add(out, input * beta, out=out)
+
+
+addmm_op = SumOfProduct(_addmm, _addmm_shape, name="addmm")
+addmm_op.vjps(
+    mat1=lambda g, mat2, alpha: matmul_op(g * alpha, mat2.mT),
+    mat2=lambda g, mat1, alpha: matmul_op(mat1.mT, g * alpha),
+    input=lambda g, beta: g * beta,
+)
 
 
 def _linear_shape(input: Layout, weight: Layout, bias: Layout | None = None, *, activation: int) -> tuple[int, ...]:
@@ -130,94 +229,83 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     left is a row, on the right a column, and that dimension is gone from the result.
 
     Raises RuntimeError for sizes that don't fit, two dtypes or 0-d tensors."""
-    try:  # only matrices with equal leading dimensions ever get a spec
+    try:
         spec = matmul_op.specs.get((input.layout, other.layout))
     except AttributeError:
         spec = None
-    if spec is not None:
-        return matmul_op.run(spec, (input, other))
-    input, other = as_tensor(input, "matmul"), as_tensor(other, "matmul")
-    a, b = input.layout.ndim, other.layout.ndim
-    if not a or not b:
-        raise RuntimeError(
-            f"matmul: expected at least 1 dimension each, got shapes {_given(input.layout, other.layout)}"
-        )
-    if a == 1 or b == 1:
-        rows = input.unsqueeze(0) if a == 1 else input
-        columns = other.unsqueeze(1) if b == 1 else other
-        y = matmul(rows, columns)
-        y = y.squeeze(-1) if b == 1 else y
-        return y.squeeze(-1 if b == 1 else -2) if a == 1 else y
-    if a > 2 and b == 2:  # one product of more rows, whose gradient needs no sum over the stack
-        shape = input.layout.shape
-        if shape[-1] == other.layout.shape[0]:
-            rows = input.reshape((math.prod(shape[:-1]), shape[-1]))
-            return matmul_op(rows, other).view((*shape[:-1], other.layout.shape[1]))
-    batch = broadcast_shapes("matmul", input.layout.shape[:-2], other.layout.shape[:-2])
-    return matmul_op(_stacked(input, batch), _stacked(other, batch))
+    if spec is None:
+        return matmul_op(as_tensor(input, "matmul"), as_tensor(other, "matmul"))
+    return matmul_op.run(spec, (input, other))
 
 
-def _stacked(x: Tensor, batch: tuple[int, ...]) -> Tensor:
-    shape = x.layout.shape
-    return x if shape[:-2] == batch else x.expand((*batch, *shape[-2:]))
-
-
-def _dims(name: str, *operands: tuple[Tensor, int]) -> None:
-    for x, ndim in operands:
+def _check_dims(name: str, input: Tensor, ndim: int, other: Tensor, other_ndim: int) -> None:
+    for x, n in ((input, ndim), (other, other_ndim)):
         if not isinstance(x, Tensor):
             raise no_tensor(name, x)
-        if x.layout.ndim != ndim:
-            raise RuntimeError(f"{name}: expected a tensor of {ndim} dimensions, got shape {x.layout.shape}")
+        if x.layout.ndim != n:
+            raise RuntimeError(f"{name}: expected a tensor of {n} dimensions, got shape {x.layout.shape}")
+    if ndim == other_ndim == 3 and input.layout.shape[0] != other.layout.shape[0]:
+        raise RuntimeError(f"{name}: the stacks differ in length, shapes {_given(input.layout, other.layout)}")
 
 
 def mm(input: Tensor, mat2: Tensor) -> Tensor:
     """The product of two matrices, nothing else: (n, k) and (k, m) give (n, m)."""
-    _dims("mm", (input, 2), (mat2, 2))
-    return matmul(input, mat2)
+    return _product("mm", input, 2, mat2, 2)
 
 
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     """The products of two equally long stacks of matrices: (b, n, k) and (b, k, m) give (b, n, m)."""
-    _dims("bmm", (input, 3), (mat2, 3))
-    if input.layout.shape[0] != mat2.layout.shape[0]:
-        raise RuntimeError(f"bmm: the stacks differ in length, shapes {_given(input.layout, mat2.layout)}")
-    return matmul(input, mat2)
+    return _product("bmm", input, 3, mat2, 3)
 
 
 def mv(input: Tensor, vec: Tensor) -> Tensor:
     """Matrix times vector: (n, k) and (k,) give (n,)."""
-    _dims("mv", (input, 2), (vec, 1))
-    return matmul(input, vec)
+    return _product("mv", input, 2, vec, 1)
 
 
 def dot(input: Tensor, tensor: Tensor) -> Tensor:
     """The inner product of two vectors of one size, a 0-d tensor."""
-    _dims("dot", (input, 1), (tensor, 1))
-    return matmul(input, tensor)
+    return _product("dot", input, 1, tensor, 1)
+
+
+def _product(name: str, input: Tensor, ndim: int, other: Tensor, other_ndim: int) -> Tensor:
+    """matmul of tensors of so many dimensions, nothing else; a signature met before is found without checks."""
+    spec = matmul_op.specs.get((name, getattr(input, "layout", None), getattr(other, "layout", None)))
+    if spec is None:
+        _check_dims(name, input, ndim, other, other_ndim)
+        spec = remember(matmul_op, (input, other), (name, input.layout, other.layout))
+    return matmul_op.run(spec, (input, other))
 
 
 def outer(input: Tensor, vec2: Tensor) -> Tensor:
     """All products of two vectors' elements: (n,) and (m,) give (n, m)."""
-    _dims("outer", (input, 1), (vec2, 1))
-    return mul(input.unsqueeze(1), vec2)
+    spec = outer_op.specs.get((getattr(input, "layout", None), getattr(vec2, "layout", None), "of vectors"))
+    if spec is None:
+        _check_dims("outer", input, 1, vec2, 1)
+        if input.layout.dtype is not vec2.layout.dtype:
+            return outer(*promoted("outer", input, vec2))
+        spec = remember(outer_op, (input, vec2), (input.layout, vec2.layout, "of vectors"))
+    return outer_op.run(spec, (input, vec2))
 
 
-def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
+def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Number = 1, alpha: Number = 1) -> Tensor:
     """beta * input + alpha * (mat1 @ mat2), input broadcast; it is ignored where beta is 0."""
-    return _added(input, mm(mat1, mat2), beta, alpha)
+    return _added("addmm", 2, input, mat1, mat2, beta, alpha)
 
 
-def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
+def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Number = 1, alpha: Number = 1) -> Tensor:
     """beta * input + alpha * (batch1 @ batch2) for stacks of matrices, input broadcast; ignored where beta is 0."""
-    return _added(input, bmm(batch1, batch2), beta, alpha)
+    return _added("baddbmm", 3, input, batch1, batch2, beta, alpha)
 
 
-def _added(input: Tensor, product: Tensor, beta: float, alpha: float) -> Tensor:
-    if not product.layout.dtype.is_floating_point:  # PyTorch truncates the factors of integers
-        beta, alpha = int(beta), int(alpha)
-    product = product if alpha == 1 else mul(product, alpha)
-    input = input.expand(product.layout.shape)  # it may not be the larger one
-    return product if beta == 0 else add(product, input if beta == 1 else mul(input, beta))
+def _added(name: str, ndim: int, input: Tensor, a: Tensor, b: Tensor, beta: Number, alpha: Number) -> Tensor:
+    key = name, input.layout, a.layout, b.layout, beta, alpha
+    spec = addmm_op.specs.get(key)
+    if spec is None:
+        _check_dims(name, a, ndim, b, ndim)
+        number = float if a.layout.dtype.is_floating_point else int  # PyTorch truncates the factors of integers
+        spec = remember(addmm_op, (a, b, input), key, beta=number(beta), alpha=number(alpha))
+    return addmm_op.run(spec, (a, b, input))
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
