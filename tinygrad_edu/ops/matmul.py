@@ -299,7 +299,10 @@ def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Number = 1, 
 
 
 def _added(name: str, ndim: int, input: Tensor, a: Tensor, b: Tensor, beta: Number, alpha: Number) -> Tensor:
-    key = name, input.layout, a.layout, b.layout, beta, alpha
+    try:
+        key = name, input.layout, a.layout, b.layout, beta, alpha
+    except AttributeError:
+        raise no_tensor(name, next(x for x in (input, a, b) if not isinstance(x, Tensor))) from None
     spec = addmm_op.specs.get(key)
     if spec is None:
         _check_dims(name, a, ndim, b, ndim)
