@@ -15,8 +15,10 @@ NO = {"first": False, "second": False}
 # Ops for which the C backend runs the reference, and why.
 RARE, LAPACK = "few programs need it", "LAPACK computes it"
 NO_KERNEL = {
-    "bitwise_left_shift": RARE, "bitwise_right_shift": RARE, "digamma": RARE, "erfc": RARE, "erfinv": RARE, "gcd": RARE,
-    "lcm": RARE, "lgamma": RARE, "nan_to_num": RARE, "polygamma": RARE, "windows_sum": RARE,
+    "bitwise_left_shift": RARE, "bitwise_right_shift": RARE, "cummax_index": RARE, "cummin_index": RARE,
+    "cumprod": RARE, "digamma": RARE, "erfc": RARE, "erfinv": RARE, "gcd": RARE, "histc": RARE, "lcm": RARE,
+    "lgamma": RARE, "logcumsumexp": RARE, "median": RARE, "median_index": RARE, "mode_index": RARE,
+    "nan_to_num": RARE, "nanmedian": RARE, "polygamma": RARE, "windows_sum": RARE,
     "cholesky": LAPACK, "det": LAPACK, "inv": LAPACK, "logabsdet": LAPACK, "slogdet_sign": LAPACK, "solve": LAPACK,
 }  # fmt: skip
 
@@ -171,4 +173,42 @@ ATTENTION = [
     ),
 ]
 
-DEMAND = [*ELEMENTWISE, *MATRICES, *SHAPES, *ATTENTION]
+
+def with_zeros(t: Any, x: Any) -> Any:
+    """Two zeros in each line of five."""
+    return x * t.tensor([1.0, 0.0, 1.0, 0.0, 1.0], dtype=x.dtype)
+
+
+def with_nan(t: Any, x: Any) -> Any:
+    """NaN in some places."""
+    return t.where(x.detach() > 1, float("nan"), x)
+
+
+CUMULATIVE = [
+    case("cumprod", lambda t, x: t.cumprod(x, 1), A(2, 5, 2), ints=True),
+    case("cumprod-zeros", lambda t, x: t.cumprod(with_zeros(t, x), -1), A(2, 5)),
+    case("logcumsumexp", lambda t, x: t.logcumsumexp(x, 0), A(5, 3)),
+    case("cummax", lambda t, x: (*t.cummax(x, 1), *t.cummin(x, 1)), A(3, 5)),
+    case("cummax-nan", lambda t, x: t.cummax(x.log(), 0), A(7), first=False, second=False),
+    case("diff", lambda t, x, y: (t.diff(x, 2, 0), t.diff(x, prepend=y)), N(4, 3), N(4, 2)),
+]
+
+STATISTICS = [
+    case("aminmax", lambda t, x: (*t.aminmax(x), *t.aminmax(x, dim=1)), A(3, 4)),
+    case("nansum", lambda t, x: (t.nansum(with_nan(t, x), 1), t.nanmean(with_nan(t, x), 0, True)), A(3, 4)),
+    case("median", lambda t, x: (t.median(x), *t.median(x, 1)), A(3, 4)),
+    case("median-nan", lambda t, x: t.median(with_nan(t, x), 0), A(5), **NO),
+    case("nanmedian", lambda t, x: (t.nanmedian(with_nan(t, x)), *t.nanmedian(with_nan(t, x), 1, True)), A(3, 5)),
+    case("mode", lambda t, x: tuple(t.mode(x)), Int(3, 4, 7), **NO),
+    case("mode-dim", lambda t, x: t.mode(x, 0).values, A(4, 3)),
+    case("quantile", lambda t, x: (t.quantile(x, 0.3), t.quantile(x, 0.6, 1, True)), A(3, 4)),
+    *[
+        case(f"quantile-{p}", lambda t, x, q, p=p: t.quantile(x, q * 0.47, 0, interpolation=p), A(4, 3), P(2))
+        for p in ("linear", "lower", "higher", "midpoint", "nearest")
+    ],
+    case("nanquantile", lambda t, x: t.nanquantile(with_nan(t, x), 0.3, 1), A(3, 4)),
+    case("bincount", lambda t, x, w: (t.bincount(x, minlength=9), t.bincount(x, w)), Int(7, 9), N(9), **NO),
+    case("histc", lambda t, x: (t.histc(x, 4), t.histc(x, 3, -1, 1)), A(20), **NO),
+]
+
+DEMAND = [*ELEMENTWISE, *MATRICES, *SHAPES, *ATTENTION, *CUMULATIVE, *STATISTICS]

@@ -44,6 +44,8 @@ FILES = {
         "atleast_1d atleast_2d atleast_3d broadcast_shapes cartesian_prod column_stack combinations dstack",
         "unfold",
     ),
+    "cumulative": File("cumprod", "cummax cummin diff logcumsumexp"),
+    "statistics": File("", "aminmax bincount histc median mode nanmean nanmedian nanquantile nansum quantile"),
 }
 
 HOMES = {name: file for file, names in FILES.items() for kind in names for name in kind.split()}
