@@ -372,7 +372,7 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
         modes.leaves_tape("one_hot() without num_classes")
         if tensor.layout.numel == 0:
             raise RuntimeError("one_hot: of an empty tensor, num_classes must be given")
-        num_classes = int(np.maximum.reduce(tensor.array(), None)) + 1
+        num_classes = int(np.maximum.reduce(tensor.storage.lent(tensor.layout, tensor.offset), None)) + 1
     num_classes = integer(num_classes, "one_hot: num_classes")
     if num_classes < 1:
         raise RuntimeError(f"one_hot: num_classes must be positive, got {num_classes}")
