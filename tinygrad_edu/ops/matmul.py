@@ -238,12 +238,17 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     return matmul_op.run(spec, (input, other))
 
 
-def _check_dims(name: str, input: Tensor, ndim: int, other: Tensor, other_ndim: int) -> None:
-    for x, n in ((input, ndim), (other, other_ndim)):
+def check_dims(name: str, *operands: tuple[Tensor, int]) -> None:
+    """Raise, naming the function, unless all are tensors of so many dimensions."""
+    for x, ndim in operands:
         if not isinstance(x, Tensor):
             raise no_tensor(name, x)
-        if x.layout.ndim != n:
-            raise RuntimeError(f"{name}: expected a tensor of {n} dimensions, got shape {x.layout.shape}")
+        if x.layout.ndim != ndim:
+            raise RuntimeError(f"{name}: expected a tensor of {ndim} dimensions, got shape {x.layout.shape}")
+
+
+def _check_pair(name: str, input: Tensor, ndim: int, other: Tensor, other_ndim: int) -> None:
+    check_dims(name, (input, ndim), (other, other_ndim))
     if ndim == other_ndim == 3 and input.layout.shape[0] != other.layout.shape[0]:
         raise RuntimeError(f"{name}: the stacks differ in length, shapes {_given(input.layout, other.layout)}")
 
@@ -272,7 +277,7 @@ def _product(name: str, input: Tensor, ndim: int, other: Tensor, other_ndim: int
     """matmul of tensors of so many dimensions, nothing else; a signature met before is found without checks."""
     spec = matmul_op.specs.get((name, getattr(input, "layout", None), getattr(other, "layout", None)))
     if spec is None:
-        _check_dims(name, input, ndim, other, other_ndim)
+        _check_pair(name, input, ndim, other, other_ndim)
         spec = remember(matmul_op, (input, other), (name, input.layout, other.layout))
     return matmul_op.run(spec, (input, other))
 
@@ -281,7 +286,7 @@ def outer(input: Tensor, vec2: Tensor) -> Tensor:
     """All products of two vectors' elements: (n,) and (m,) give (n, m)."""
     spec = outer_op.specs.get((getattr(input, "layout", None), getattr(vec2, "layout", None), "of vectors"))
     if spec is None:
-        _check_dims("outer", input, 1, vec2, 1)
+        check_dims("outer", (input, 1), (vec2, 1))
         if input.layout.dtype is not vec2.layout.dtype:
             return outer(*promoted("outer", input, vec2))
         spec = remember(outer_op, (input, vec2), (input.layout, vec2.layout, "of vectors"))
@@ -305,7 +310,7 @@ def _added(name: str, ndim: int, input: Tensor, a: Tensor, b: Tensor, beta: Numb
         raise no_tensor(name, next(x for x in (input, a, b) if not isinstance(x, Tensor))) from None
     spec = addmm_op.specs.get(key)
     if spec is None:
-        _check_dims(name, a, ndim, b, ndim)
+        _check_pair(name, a, ndim, b, ndim)
         number = float if a.layout.dtype.is_floating_point else int  # PyTorch truncates the factors of integers
         spec = remember(addmm_op, (a, b, input), key, beta=number(beta), alpha=number(alpha))
     return addmm_op.run(spec, (a, b, input))

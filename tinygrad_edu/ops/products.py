@@ -13,9 +13,9 @@ from ..tensor import Tensor
 from .common import normal_dim
 from .compare import flat_in
 from .create import eye
-from .elementwise import mul, sub
+from .elementwise import add, mul, sub
 from .join import broadcast_tensors, roll
-from .matmul import _added, _dims, bmm, dot, matmul, mm, mv, outer
+from .matmul import bmm, check_dims, dot, matmul, mm, mv, outer
 from .reduce import sum
 from .views import expand, permute, reshape, transpose
 
@@ -98,6 +98,14 @@ def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
 # Sums of a tensor and a product; see addmm
 
 
+def _added(input: Tensor, product: Tensor, beta: float, alpha: float) -> Tensor:
+    if not product.layout.dtype.is_floating_point:  # PyTorch truncates the factors of integers
+        beta, alpha = int(beta), int(alpha)
+    product = product if alpha == 1 else mul(product, alpha)
+    input = expand(input, product.layout.shape)  # it may not be the larger one
+    return product if beta == 0 else add(product, input if beta == 1 else mul(input, beta))
+
+
 def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """beta * input + alpha * (mat @ vec), input broadcast; it is ignored where beta is 0."""
     return _added(input, mv(mat, vec), beta, alpha)
@@ -128,7 +136,7 @@ def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
         given[0] = reshape(given[0], 1, -1)
     if last:
         given[-1] = reshape(given[-1], -1, 1)
-    _dims("multi_dot", *[(x, 2) for x in given])
+    check_dims("multi_dot", *[(x, 2) for x in given])
     product = _chain(given)
     shape = product.layout.shape
     return reshape(product, shape[first : 2 - last])
@@ -136,7 +144,7 @@ def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
 
 def chain_matmul(*matrices: Tensor) -> Tensor:
     """multi_dot of one matrix or more."""
-    _dims("chain_matmul", *[(x, 2) for x in matrices])
+    check_dims("chain_matmul", *[(x, 2) for x in matrices])
     return matrices[0] if len(matrices) == 1 else multi_dot(matrices)
 
 
