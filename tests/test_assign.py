@@ -197,3 +197,29 @@ def test_what_was_expanded_is_not_written_to(index):
         with pytest.raises(RuntimeError, match="expanded"):
             x[..., None][index] = 1.0
     assert not x.any()
+
+
+@pytest.mark.parametrize("mask", ["m[0] > 0", "m > 0", "m[:1] > 0"])
+@pytest.mark.parametrize("value", ["7", "v[:1]", "v"])
+def test_a_mask_goes_along_the_first_dimensions_whatever_where_knows(mask, value):
+    found = []
+    for library in (tg, torch):
+        x, m, v = (
+            library.ones(3, 3),
+            library.tensor([[1.0, -1, 1], [-1, 1, -1], [-1, -1, -1]]),
+            library.tensor([2.0, 3, 4]),
+        )
+        chosen, what = eval(mask), eval(value)
+        for _ in range(2):
+            library.where(chosen, library.tensor(7.0) if value == "7" else what, x)
+            try:
+                x[chosen] = what
+            except (IndexError, RuntimeError) as error:
+                x = error.__class__
+                break
+        found.append(x)
+    ours, theirs = found
+    if isinstance(theirs, type):
+        assert isinstance(ours, type)
+    else:
+        np.testing.assert_array_equal(ours.numpy(), theirs.numpy())

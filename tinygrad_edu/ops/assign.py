@@ -84,7 +84,8 @@ def masked_fill_(self: Tensor, mask: Tensor, value: Any) -> Tensor:
 
 def _fill(x: Tensor, mask: Tensor, value: Tensor) -> bool:
     """x[mask] = a single value, in place; whether it is that."""
-    if _where_known(x, mask, value):
+    whole = mask.layout.shape == x.layout.shape and value.layout.numel == 1  # else where() may broadcast another way
+    if whole and _where_known(x, mask, value):
         return True
     filled = _filled(x, mask, value)
     if filled is not None:
