@@ -118,6 +118,8 @@ NAN = float("nan")
 EDGES = {  # what a call on the edge of what there is gives: values, or a gradient
     "max of one bool": (lambda: list(tg.tensor(True).max(0)), [True, 0]),
     "min of one bool": (lambda: list(tg.tensor(False).min(0, True)), [False, 0]),
+    "atan2 at the origin": (lambda: slope(lambda x: tg.atan2(x, x.detach()), [0.0, 1.0]), [0, 0.5]),
+    "atan2 near it": (lambda: slope(lambda x: tg.atan2(x, x.detach() * 0 + 2.0**-90), [0.0]), [2.0**90]),
     "clamp of NaN": (lambda: slope(lambda x: x.clamp(tg.zeros(3), tg.ones(3)), [NAN, 0.5, 2.0]), [0, 1, 0]),
     "clamp_min of NaN": (lambda: slope(lambda x: x.clamp_min(tg.zeros(3)), [NAN, 0.5, -2.0]), [0, 1, 0]),
     "clamp to NaN": (lambda: slope(lambda x: x.clamp_max(tg.tensor([NAN, 1.0, 1.0])), [0.5, 0.5, 2.0]), [0, 1, 0]),

@@ -16,7 +16,7 @@ from ..op import Op
 from ..tensor import Tensor
 from .common import binary, broadcasting, floating, unary
 from .compare import where
-from .elementwise import cos, exp, log, mul, reciprocal, rsqrt, sin, square
+from .elementwise import cos, exp, log, mul, rsqrt, sin, square
 
 LN2, LN10 = math.log(2), math.log(10)
 
@@ -177,9 +177,18 @@ def hypot(out, input, other):
 asin.vjps(input=lambda g, input: g * rsqrt(1.0 - square(input)))
 acos.vjps(input=lambda g, input: -g * rsqrt(1.0 - square(input)))
 atan.vjps(input=lambda g, input: g / (square(input) + 1.0))
+
+
+def distance(input: Tensor, other: Tensor) -> Tensor:
+    """hypot, but 1 at the origin: so atan2 is flat there, as in PyTorch, and small numbers' squares don't vanish."""
+    far = hypot(input, other)
+    return where(far == 0.0, 1.0, far)
+
+
+atan2.shares(far=distance)
 atan2.vjps(
-    input=lambda g, input, other: g * other * reciprocal(square(input) + square(other)),
-    other=lambda g, input, other: -g * input * reciprocal(square(input) + square(other)),
+    input=lambda g, other, far: g * (other / far / far),
+    other=lambda g, input, far: -g * (input / far / far),
 )
 hypot.vjps(
     input=lambda g, input, y: g * (input / y),
