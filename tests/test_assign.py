@@ -204,12 +204,9 @@ def test_what_was_expanded_is_not_written_to(index):
 def test_a_mask_goes_along_the_first_dimensions_whatever_where_knows(mask, value):
     found = []
     for library in (tg, torch):
-        x, m, v = (
-            library.ones(3, 3),
-            library.tensor([[1.0, -1, 1], [-1, 1, -1], [-1, -1, -1]]),
-            library.tensor([2.0, 3, 4]),
-        )
-        chosen, what = eval(mask), eval(value)
+        x, m = library.ones(3, 3), library.tensor([[1.0, -1, 1], [-1, 1, -1], [-1, -1, -1]])
+        scope = {"m": m, "v": library.tensor([2.0, 3, 4])}
+        chosen, what = eval(mask, scope), eval(value, scope)
         for _ in range(2):
             library.where(chosen, library.tensor(7.0) if value == "7" else what, x)
             try:
