@@ -120,6 +120,10 @@ EDGES = {  # what a call on the edge of what there is gives: values, or a gradie
     "min of one bool": (lambda: list(tg.tensor(False).min(0, True)), [False, 0]),
     "atan2 at the origin": (lambda: slope(lambda x: tg.atan2(x, x.detach()), [0.0, 1.0]), [0, 0.5]),
     "atan2 near it": (lambda: slope(lambda x: tg.atan2(x, x.detach() * 0 + 2.0**-90), [0.0]), [2.0**90]),
+    "in": (
+        lambda: [2 in tg.ones(2, 3), 1 in tg.ones(2, 3), tg.ones(3) in tg.ones(2, 3), 1 in tg.ones(())],
+        [0, 1, 1, 1],
+    ),
     "clamp of NaN": (lambda: slope(lambda x: x.clamp(tg.zeros(3), tg.ones(3)), [NAN, 0.5, 2.0]), [0, 1, 0]),
     "clamp_min of NaN": (lambda: slope(lambda x: x.clamp_min(tg.zeros(3)), [NAN, 0.5, -2.0]), [0, 1, 0]),
     "clamp to NaN": (lambda: slope(lambda x: x.clamp_max(tg.tensor([NAN, 1.0, 1.0])), [0.5, 0.5, 2.0]), [0, 1, 0]),
@@ -160,6 +164,7 @@ WRONG = [
     (lambda: data.WeightedRandomSampler([1.0, -1.0], 1), ValueError, "not negative"),
     (lambda: data.WeightedRandomSampler([1.0, 0.0], 2, replacement=False), ValueError, "2 samples of 1"),
     (lambda: data.WeightedRandomSampler([0.0], 2), ValueError, "2 samples of 0"),
+    (lambda: None in tg.ones(2), RuntimeError, "can't be searched for a NoneType"),
     (lambda: nn.HuberLoss(delta=1j), TypeError, "delta must be a float or int, got complex"),
 ]
 

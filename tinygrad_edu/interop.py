@@ -172,6 +172,13 @@ class Interop:
             raise TypeError("len() of a 0-d tensor")
         return self.layout.shape[0]
 
+    def __contains__(self, element: object) -> bool:
+        """Whether some element equals a number, or one of a tensor that broadcasts. Raises RuntimeError for others."""
+        if not isinstance(element, (Interop, int, float)):
+            raise RuntimeError(f"a tensor contains numbers; it can't be searched for a {type(element).__name__}")
+        equal: Any = self == element
+        return bool(equal.any())
+
     def __iter__(self) -> Iterator[Tensor]:
         if self.layout.ndim == 0:
             raise TypeError("iteration over a 0-d tensor")
