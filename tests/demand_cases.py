@@ -16,9 +16,10 @@ NO = {"first": False, "second": False}
 RARE, LAPACK = "few programs need it", "LAPACK computes it"
 NO_KERNEL = {
     "bitwise_left_shift": RARE, "bitwise_right_shift": RARE, "cummax_index": RARE, "cummin_index": RARE,
-    "cumprod": RARE, "digamma": RARE, "erfc": RARE, "erfinv": RARE, "gcd": RARE, "histc": RARE, "lcm": RARE,
-    "lgamma": RARE, "logcumsumexp": RARE, "median": RARE, "median_index": RARE, "mode_index": RARE,
-    "nan_to_num": RARE, "nanmedian": RARE, "polygamma": RARE, "windows_sum": RARE,
+    "cumprod": RARE, "digamma": RARE, "erfc": RARE, "erfinv": RARE, "gcd": RARE, "histc": RARE, "isin": RARE,
+    "lcm": RARE, "lgamma": RARE, "logcumsumexp": RARE, "median": RARE, "median_index": RARE, "mode_index": RARE,
+    "nan_to_num": RARE, "nanmedian": RARE, "polygamma": RARE, "scatter_amax": RARE, "scatter_amin": RARE,
+    "scatter_prod": RARE, "searchsorted": RARE, "windows_sum": RARE,
     "cholesky": LAPACK, "det": LAPACK, "inv": LAPACK, "logabsdet": LAPACK, "slogdet_sign": LAPACK, "solve": LAPACK,
 }  # fmt: skip
 
@@ -211,4 +212,35 @@ STATISTICS = [
     case("histc", lambda t, x: (t.histc(x, 4), t.histc(x, 3, -1, 1)), A(20), **NO),
 ]
 
-DEMAND = [*ELEMENTWISE, *MATRICES, *SHAPES, *ATTENTION, *CUMULATIVE, *STATISTICS]
+SETS = [
+    case("unique", lambda t, x: t.unique(x, return_inverse=True, return_counts=True), Int(4, 3, 5), **NO),
+    case("unique-dim", lambda t, x: t.unique(x, return_inverse=True, return_counts=True, dim=1), Int(2, 2, 7), **NO),
+    case("unique_consecutive", lambda t, x: t.unique_consecutive(x, True, True), Int(2, 9), **NO),
+    case("unique_consecutive-dim", lambda t, x: t.unique_consecutive(x, dim=0), Int(2, 9, 1), **NO),
+    case("isin", lambda t, x, y: (t.isin(x, y), t.isin(x, 2, invert=True)), Int(9, 3, 5), Int(9, 4), **NO),
+    case("searchsorted", lambda t, x, y: t.searchsorted(t.sort(x).values, y, right=True), A(2, 5), A(2, 4), **NO),
+    case("bucketize", lambda t, x, y: t.bucketize(y, t.sort(x).values, out_int32=True), Int(9, 5), Int(9, 3, 4), **NO),
+]
+
+
+def reducing(reduce: str, **keywords: Any) -> Callable[..., Any]:
+    return lambda t, x, i, y: t.scatter_reduce(x, 1, i, y, reduce, **keywords)
+
+
+SCATTERS = [
+    case("masked_scatter", lambda t, x, m, y: x.masked_scatter(m, y), N(3, 4), B(3, 1), N(12)),
+    *[
+        case(f"scatter_reduce-{p}{k}", reducing(p, include_self=k == ""), A(3, 4), Int(4, 3, 6), A(3, 6))
+        for p in ("sum", "mean", "amax", "amin", "prod")
+        for k in ("", "-others")
+    ],
+    case("index_reduce", lambda t, x, i, y: t.index_reduce(x, 0, i, y, "prod"), A(3, 4), Int(3, 2), A(2, 4)),
+    case(
+        "scatter_reduce-zero",
+        lambda t, x, i: t.zeros(2, dtype=x.dtype).scatter_reduce(0, i, x * x.detach().ge(-1), "prod"),
+        A(4),
+        Int(2, 4),
+    ),
+]
+
+DEMAND = [*ELEMENTWISE, *MATRICES, *SHAPES, *ATTENTION, *CUMULATIVE, *STATISTICS, *SETS, *SCATTERS]

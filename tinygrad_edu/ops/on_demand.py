@@ -46,6 +46,8 @@ FILES = {
     ),
     "cumulative": File("cumprod", "cummax cummin diff logcumsumexp"),
     "statistics": File("", "aminmax bincount histc median mode nanmean nanmedian nanquantile nansum quantile"),
+    "sets": File("", "unique unique_consecutive", "bucketize isin searchsorted"),
+    "scatters": File("index_reduce masked_scatter scatter_reduce"),
 }
 
 HOMES = {name: file for file, names in FILES.items() for kind in names for name in kind.split()}
