@@ -34,6 +34,7 @@ FAMILIES = {
     "matmul": FLOATS,
     "conv": FLOATS,
     "norm": FLOATS,
+    "layer_norm": FLOATS,
     "batch_norm": FLOATS,
     "loss": FLOATS,
     "random": (*FLOATS, "i64"),

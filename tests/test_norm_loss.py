@@ -318,6 +318,24 @@ def test_activations(name, arguments):
         same(lambda f, x: getattr(f, name)(x * 2, **arguments, inplace=True), x, order=1)
 
 
+@pytest.mark.parametrize("name", ["relu", "leaky_relu", "elu", "celu", "selu", "hardtanh", "relu6", "hardsigmoid",
+                                  "hardswish", "softplus", "silu", "logsigmoid"])  # fmt: skip
+def test_bent_activations_at_their_corners_and_of_nan(name):
+    x = np.array([np.nan, -np.inf, -3.0, -1.0, 0.0, 1.0, 3.0, 6.0])  # a vector: of what is left over, PyTorch's differ
+    same(lambda f, x: getattr(f, name)(x), x, order=1, rtol=1e-7)
+
+
+def test_settings_are_taken_anew_each_time():
+    """A signature met before is found without checks, but never with another number, or with a tensor's old one."""
+    x, slope = tg.tensor(np.array([-2.0])), tg.tensor(np.array(0.5))
+    assert [F.leaky_relu(x, n).item() for n in (0.25, slope, 0.5, True, 0.25)] == [-0.5, -1.0, -1.0, -2.0, -0.5]
+    slope.fill_(2.0)
+    assert F.leaky_relu(x, slope).item() == -4.0
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match=r"leaky_relu: expected a floating-point input, got .*int64"):
+            F.leaky_relu(tg.tensor([1]))
+
+
 def test_embedding():
     index = np.array([[0, 2], [2, 1]])
     same(lambda f, i, w: f.embedding(i, w), index, draw(4, 3))
@@ -333,8 +351,7 @@ def test_single_precision_is_close_to_double(backend, width):
     x, g = rng.normal(size=(37, width)) * 4, rng.normal(size=(37, width))
     target = rng.integers(0, width, 37)
     for op, attrs, grads in [(norm.softmax_op, {"dim": 1}, norm.softmax_grad), (norm.softmax_op, {"dim": 0}, None),
-                             (norm.log_softmax_op, {"dim": 1}, norm.log_softmax_grad),
-                             (norm.layer_norm_op, {"n": 1, "eps": 1e-5}, None)]:  # fmt: skip
+                             (norm.log_softmax_op, {"dim": 1}, norm.log_softmax_grad)]:  # fmt: skip
         y = op.apply(tg.tensor(x.astype(np.float32)), **attrs).numpy()
         with backends.use("numpy"):
             exact = op.apply(tg.tensor(x), **attrs)
@@ -347,20 +364,34 @@ def test_single_precision_is_close_to_double(backend, width):
     with backends.use("numpy"):
         exact = F.cross_entropy(tg.tensor(x), args[1], reduction="none").numpy()
     np.testing.assert_allclose(F.cross_entropy(*args, reduction="none").numpy(), exact, rtol=2e-6)
+    with backends.use("numpy"):
+        exact = _layer_norm_and_gradients(x, g)
+    for value, wide in zip(_layer_norm_and_gradients(x.astype(np.float32), g.astype(np.float32)), exact, strict=True):
+        np.testing.assert_allclose(value, wide, rtol=1e-5, atol=1e-5)
+
+
+def _layer_norm_and_gradients(x, g):
+    leaves = [tg.tensor(a, requires_grad=True) for a in (x, x[0], x[1])]
+    y = F.layer_norm(leaves[0], x.shape[1:], *leaves[1:])
+    return [t.detach().numpy() for t in (y, *tg.autograd.grad(y, leaves, tg.tensor(g)))]
 
 
 def test_any_number_of_threads(backend):
     if backend != "c":
         pytest.skip("threads are the C core's")
     rng = np.random.default_rng(6)
-    x = tg.tensor(rng.normal(size=(3000, 37)).astype(np.float32))
-    target = tg.tensor(rng.integers(0, 37, 3000))
+    wide = rng.normal(size=(3000, 37)).astype(np.float32)
+    x, target, weight = tg.tensor(wide, requires_grad=True), tg.tensor(rng.integers(0, 37, 3000)), tg.rand(37)
     results = []
     before = tg.get_num_threads()
     for threads in (1, 2, 3):
         tg.set_num_threads(threads)
-        results.append([F.softmax(x, 0).numpy(), F.log_softmax(x, 1).numpy(), F.layer_norm(x, (37,)).numpy(),
-                        F.cross_entropy(x, target, reduction="none").numpy()])  # fmt: skip
+        losses_of_classes = [loss(x, target, weight) for loss in (F.cross_entropy, F.nll_loss)]
+        gradients = [tg.autograd.grad(loss, x)[0] for loss in losses_of_classes]
+        results.append([F.softmax(x, 0).detach().numpy(), F.log_softmax(x, 1).detach().numpy(),
+                        F.cross_entropy(x, target, reduction="none").detach().numpy(),
+                        *[t.detach().numpy() for t in (*losses_of_classes, *gradients)],
+                        *_layer_norm_and_gradients(wide, wide)])  # fmt: skip
     tg.set_num_threads(before)
     for a, b in itertools.pairwise(results):
         for p, q in zip(a, b, strict=True):
@@ -376,11 +407,9 @@ def test_the_core_has_a_kernel_for_each(backend, monkeypatch):
         for dim in range(3):
             for op, grad in ((norm.softmax_op, norm.softmax_grad), (norm.log_softmax_op, norm.log_softmax_grad)):
                 grad.apply(y, op.apply(y, dim=dim), dim=dim)
-        weight = tg.ones(y.shape[-1], dtype=y.dtype)
-        for more in ((), (weight, weight)):
-            out = norm.layer_norm_op.apply(y, *more, n=1, eps=0.1)
-            norm.layer_norm_grad.apply(out, y, *more[:1], n=1, eps=0.1)
-        norm.layer_norm_sums.apply(out, y, n=1, eps=0.1)
+        for affine in ((), (tg.ones(y.shape[-1], dtype=y.dtype),) * 2):
+            leaves = [t.detach().requires_grad_() for t in (y, *affine)]
+            F.layer_norm(leaves[0], y.shape[-1:], *leaves[1:]).sum().backward()
     rows, target = tg.tensor(draw(5, 3)), tg.tensor(np.array([0, 1, 2, 0, 1]))
     planes, targets, weight = tg.tensor(draw(5, 3, 4)), tg.tensor(np.arange(20).reshape(5, 4) % 3), tg.tensor(draw(3))
     for reduction in ("none", "mean"):

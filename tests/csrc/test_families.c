@@ -112,22 +112,29 @@ static void along(int kernel, int x, const char *types) {
 }
 
 /* The same where ints[0] says how many of the last dimensions, floats[0] is eps; 1 stands for an array of these, which
- * may be missing with all that follow, 2 for two of them. */
+ * may be missing with all that follow, 2 for two of them, m for two numbers for each of the others, M where these are
+ * written. */
 static void over_last(int kernel, int x, const char *types) {
     EACH_LAYOUT(s, layout)
     for (int n = 1; n <= shapes[s].ndim; n++) {
-        const char *last = layout & 1 ? strchr(types, '1') : NULL;
+        const char *optional = layout & 1 ? strchr(types, '1') : NULL, *moments = strchr(types, 'M');
         const int64_t *all = shapes[s].shape, first = shapes[s].ndim - n;
-        trial t = trial_new(kernel, (int)(last ? last - types : (int64_t)strlen(types)));
+        int64_t pairs[] = {2, 1};
+        for (int d = 0; d < first; d++) pairs[1] *= all[d];
+        trial t = trial_new(kernel, (int)(optional ? optional - types : (int64_t)strlen(types)));
         for (int i = 0; i < t.node->n_args; i++) {
-            int64_t shape[TG_DIMS] = {2};
-            const int pair = types[i] == '2', whole = types[i] == 'x';
-            memcpy(shape + pair, whole ? all : all + first, (size_t)(whole ? first + n : n) * sizeof *shape);
-            trial_array(&t, i, x, whole ? (int)first + n : n + pair, shape,
-                        i ? (layout + (i - 1) * s) % LAYOUTS : PLAIN);
+            const int how = i ? (layout + (i - 1) * s) % LAYOUTS : PLAIN;
+            int64_t two[TG_DIMS] = {2};
+            memcpy(two + 1, all + first, (size_t)n * sizeof *two);
+            if (types[i] == 'x')
+                trial_array(&t, i, x, shapes[s].ndim, all, how);
+            else if (types[i] == '1')
+                trial_array(&t, i, x, n, all + first, how);
+            else
+                trial_array(&t, i, x, types[i] == '2' ? n + 1 : 2, types[i] == '2' ? two : pairs, PLAIN);
         }
         t.node->ints[0] = n, t.node->n_ints = 1, t.node->floats[0] = 1e-5;
-        trial_run(&t, 0);
+        trial_run(&t, moments ? 1u << (moments - types) : 0);
     }
 }
 
@@ -765,9 +772,9 @@ static const family_case cases[] = {
     {"softmax_grad", along, "xxx"},
     {"log_softmax", along, "xx"},
     {"log_softmax_grad", along, "xxx"},
-    {"layer_norm", over_last, "xx11"},
-    {"layer_norm_grad", over_last, "xxx1"},
-    {"layer_norm_sums", over_last, "2xx"},
+    {"layer_norm", over_last, "xxM11"},
+    {"layer_norm_grad", over_last, "xxxm1"},
+    {"layer_norm_sums", over_last, "2xxm"},
     {"unfold", windows, "cp"},
     {"fold", windows, "pc"},
     {"max_pool2d", pooled, "dsLb"},

@@ -152,13 +152,13 @@ elu_grad.vjps(
 
 @Activation
 def hardtanh(out, input, *, min, max):
-    """input between min and max; as clamp, but that nothing flows through where it is at an end."""
+    """input between min and max; as clamp, but that nothing flows through where it is at an end, or NaN."""
     np.clip(input, min, max, out=out)
 
 
 @op(broadcasting("hardtanh_grad"))
 def hardtanh_grad(out, grad, input, *, min, max):
-    np.copyto(out, np.where((input <= min) | (input >= max), 0, grad))
+    np.copyto(out, np.where((input > min) & (input < max), grad, 0))
 
 
 hardtanh.vjps(input=lambda g, input, min, max: hardtanh_grad(g, input, min=min, max=max))

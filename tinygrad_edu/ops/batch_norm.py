@@ -23,7 +23,7 @@ from .activation import relu_grad
 from .common import constant, same_shape
 from .elementwise import rsqrt
 from .join import stack
-from .norm import layer_norm_op
+from .norm import standardize
 from .philox import dropout_op, scale, threshold
 
 
@@ -363,7 +363,7 @@ def instance_norm(
 def group_norm(
     input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
 ) -> Tensor:
-    """layer_norm over groups of C / num_groups neighbouring channels of each example, times weight plus bias, (C).
+    """standardize over groups of C / num_groups neighbouring channels of each example, times weight plus bias, (C).
 
     Raises RuntimeError for channels that do not divide and vectors that do not fit, ValueError for a single value a
     group. Source: Wu, He: Group normalization, arXiv:1803.08494."""
@@ -376,7 +376,7 @@ def group_norm(
         )
     _more_than_one((shape[0] * shape[1] // num_groups, *shape[2:]), shape)
     y = input.reshape(shape[0], num_groups, math.prod(shape[1:]) // num_groups)
-    y = layer_norm_op.apply(y, n=1, eps=float(eps)).reshape(shape)
+    y = standardize(y, 1, float(eps)).reshape(shape)
     if weight is not None:
         y = y * _wide(weight, len(shape))
     return y if bias is None else y + _wide(bias, len(shape))

@@ -7,6 +7,7 @@ normalisation, which come with convolutions. Read next: loss.py; csrc/norm.c has
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -14,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import dtype as Dtype
-from ..op import Op, op
+from ..op import Op, Spec, op
+from ..storage import layout_of
 from ..tensor import Tensor
-from .common import OptionalInputs, as_tensor, given, normal_dim, same_shape
+from .common import OptionalInputs, as_tensor, given, normal_dim, remember, same_shape
 from .elementwise import exp, rsqrt, square
 
 
@@ -97,51 +99,71 @@ def _trailing(ndim: int, n: int) -> tuple[int, ...]:
     return tuple(range(ndim - n, ndim))
 
 
-def _moments(x: Any, n: int, eps: float) -> tuple[Any, Any]:
-    """x less its mean, and 1 / sqrt(var + eps), over the last n dimensions."""
-    dims = _trailing(x.ndim, n)
-    centred = x - x.mean(dims, keepdims=True)
-    return centred, 1 / np.sqrt((centred * centred).mean(dims, keepdims=True) + x.dtype.type(eps))
+def _standardized(x: Any, moments: Any, n: int) -> Any:
+    """(x - mean) * scale of rows whose moments are known."""
+    mean, scale = (m.reshape(*x.shape[: x.ndim - n], *[1] * n) for m in moments)
+    return (x - mean) * scale
 
 
-@partial(OptionalInputs, shape=same_shape, name="layer_norm")
-def layer_norm_op(out, input, weight=None, bias=None, *, n, eps):
+class LayerNorm(OptionalInputs):
+    """layer_norm. What it finds out about the rows goes into its second input, for the gradient to read."""
+
+    def writes(self, spec: Spec) -> tuple[int, ...]:
+        return (0, 2)
+
+
+@partial(LayerNorm, shape=same_shape, name="layer_norm")
+def layer_norm_op(out, input, moments, weight=None, bias=None, *, n, eps):
     """(x - mean) / sqrt(var + eps) over the last n dimensions, times weight plus bias, both or none; var is the mean
-    squared deviation."""
+    squared deviation. moments: room for two numbers a row, its mean and its scale, 1 / sqrt(var + eps)."""
     if out.size:
-        centred, scale = _moments(input, n, eps)
-        np.multiply(centred, scale, out=out)
+        dims = _trailing(input.ndim, n)
+        mean = input.mean(dims, keepdims=True)
+        centred = input - mean
+        var = (centred * centred).mean(dims, keepdims=True)
+        moments[0], moments[1] = mean.ravel(), (1 / np.sqrt(var + input.dtype.type(eps))).ravel()
+        out[...] = _standardized(input, moments, n)
         if weight is not None:
-            np.multiply(out, weight, out=out)
-            np.add(out, bias, out=out)
+            np.add(out * weight, bias, out=out)
 
 
 @partial(OptionalInputs, shape=same_shape)
-def layer_norm_grad(out, grad, input, weight=None, *, n, eps):
+def layer_norm_grad(out, grad, input, moments, weight=None, *, n, eps):
     """scale * (g - mean(g) - y * mean(g * y)), the gradient of y = layer_norm(input) without a weight, of which g is
-    grad; with one it is grad * weight. scale = 1 / sqrt(var + eps)."""
+    grad; with one it is grad * weight."""
     if out.size:
         dims = _trailing(input.ndim, n)
-        centred, scale = _moments(input, n, eps)
-        y, g = centred * scale, grad if weight is None else grad * weight
+        y, g = _standardized(input, moments, n), grad if weight is None else grad * weight
         inner = g - g.mean(dims, keepdims=True) - y * (g * y).mean(dims, keepdims=True)
-        np.multiply(inner, scale, out=out)
+        np.multiply(inner, moments[1].reshape(*input.shape[: input.ndim - n], *[1] * n), out=out)
 
 
-@op(lambda grad, input, *, n, eps: (2, *input.shape[input.ndim - n :]))
-def layer_norm_sums(out, grad, input, *, n, eps):
+@op(lambda grad, input, moments, *, n, eps: (2, *input.shape[input.ndim - n :]))
+def layer_norm_sums(out, grad, input, moments, *, n, eps):
     """The gradients of weight and bias: the sums over all rows of grad * layer_norm(input), and of grad."""
     others = tuple(range(input.ndim - n))
-    centred, scale = _moments(input, n, eps) if input.size else (input, input)
-    out[0] = (grad * (centred * scale)).sum(others)
+    out[0] = (grad * _standardized(input, moments, n)).sum(others)
     out[1] = grad.sum(others)
+
+
+def _moments(input: Tensor, n: int) -> Tensor:
+    """Room for layer_norm's moments."""
+    shape = input.layout.shape
+    return Tensor.empty(layout_of((2, math.prod(shape[: len(shape) - n])), input.layout.dtype))
+
+
+def standardize(input: Tensor, n: int, eps: float, *affine: Tensor) -> Tensor:
+    """layer_norm over the last n dimensions, of arguments that fit."""
+    return layer_norm_op.apply(input, _moments(input, n), *affine, n=n, eps=eps)
 
 
 def _times(x: Tensor, weight: Any) -> Tensor:
     return x if weight is None else x * weight
 
 
-def _second(g: Tensor, grad: Tensor, input: Tensor, weight: Tensor | None, n: int, eps: float) -> Tensor:
+def _second(
+    g: Tensor, grad: Tensor, input: Tensor, moments: Tensor, weight: Tensor | None, n: int, eps: float
+) -> Tensor:
     """With J the symmetric matrix of layer_norm_grad and y = layer_norm(x): the derivative of <g, J grad> in x is
     -scale * (y * mean(g * J grad) + J g * mean(grad * y) + J grad * mean(g * y))."""
     dims = _trailing(input.layout.ndim, n)
@@ -150,27 +172,38 @@ def _second(g: Tensor, grad: Tensor, input: Tensor, weight: Tensor | None, n: in
         return x.mean(dims, keepdim=True)
 
     grad = _times(grad, weight)
-    y = layer_norm_op.apply(input, n=n, eps=eps)
-    scale = rsqrt(mean(square(input - mean(input))) + eps)
-    through_g = layer_norm_grad.apply(g, input, n=n, eps=eps)
-    through_grad = layer_norm_grad.apply(grad, input, n=n, eps=eps)
+    y = standardize(input, n, eps)
+    scale = rsqrt(mean(square(input - mean(input))) + eps)  # not the moments': it depends on the input, too
+    through_g = layer_norm_grad.apply(g, input, moments, n=n, eps=eps)
+    through_grad = layer_norm_grad.apply(grad, input, moments, n=n, eps=eps)
     return -scale * (y * mean(g * through_grad) + through_g * mean(grad * y) + through_grad * mean(g * y))
 
 
-layer_norm_op.shares(sums=lambda g, input, n, eps: layer_norm_sums.apply(g, input, n=n, eps=eps))
+layer_norm_op.shares(
+    sums=lambda g, input, moments, n, eps: layer_norm_sums.apply(g, input, moments, n=n, eps=eps),
+)
 layer_norm_op.vjps(
-    input=lambda g, input, weight, n, eps: layer_norm_grad.apply(*given(g, input, weight), n=n, eps=eps),
+    input=lambda g, input, moments, weight, n, eps: layer_norm_grad.apply(
+        *given(g, input, moments, weight), n=n, eps=eps
+    ),
+    moments=None,
     weight=lambda sums: sums.select(0, 0),
     bias=lambda sums: sums.select(0, 1),
 )
 layer_norm_grad.vjps(
-    grad=lambda g, input, weight, n, eps: _times(layer_norm_grad.apply(g, input, n=n, eps=eps), weight),
+    grad=lambda g, input, moments, weight, n, eps: _times(
+        layer_norm_grad.apply(g, input, moments, n=n, eps=eps), weight
+    ),
     input=_second,
-    weight=lambda g, grad, input, n, eps: grad * layer_norm_grad.apply(g, input, n=n, eps=eps),
+    moments=None,
+    weight=lambda g, grad, input, moments, n, eps: grad * layer_norm_grad.apply(g, input, moments, n=n, eps=eps),
 )
 layer_norm_sums.vjps(  # of its two outputs' gradients the first stands where a weight does, the second like a bias
-    grad=lambda g, input, n, eps: layer_norm_op.apply(input, g.select(0, 0), g.select(0, 1), n=n, eps=eps),
-    input=lambda g, grad, input, n, eps: layer_norm_grad.apply(grad, input, g.select(0, 0), n=n, eps=eps),
+    grad=lambda g, input, n, eps: standardize(input, n, eps, g.select(0, 0), g.select(0, 1)),
+    input=lambda g, grad, input, moments, n, eps: layer_norm_grad.apply(
+        grad, input, moments, g.select(0, 0), n=n, eps=eps
+    ),
+    moments=None,
 )
 
 
@@ -186,14 +219,15 @@ def layer_norm(
 
     Source: Ba, Kiros, Hinton: Layer normalization, arXiv:1607.06450. Raises RuntimeError for shapes that do not fit."""
     shape = tuple(normalized_shape)
-    inputs = (input,) if weight is None or bias is None else (input, weight, bias)
     key = (input.layout, weight if weight is None else weight.layout, bias if bias is None else bias.layout, shape, eps)
+    affine = () if weight is None or bias is None else (weight, bias)
     spec = layer_norm_op.specs.get(key)  # a signature met before is found without checks
     if spec is None:
         _check_layer_norm(input, shape, weight, bias)
-        spec = layer_norm_op.specs[key] = layer_norm_op.spec(inputs, {"n": len(shape), "eps": float(eps)})
-    y = layer_norm_op.run(spec, inputs)
-    if len(inputs) == 1 and (weight is not None or bias is not None):
+        inputs = (input, _moments(input, len(shape)), *affine)
+        spec = remember(layer_norm_op, inputs, key, n=len(shape), eps=float(eps))
+    y = layer_norm_op.run(spec, (input, Tensor.empty(spec.inputs[1]), *affine))
+    if not affine and (weight is not None or bias is not None):
         return y * weight if bias is None else y + bias
     return y
 
