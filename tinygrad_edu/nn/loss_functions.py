@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from ..dtypes import int64
 from ..modes import modes, watching
 from ..op import Op, Spec
 from ..ops import loss as losses
-from ..ops.common import broadcast_shapes, no_tensor
+from ..ops.common import broadcast_shapes, exactly, no_tensor, remember
 from ..ops.compare import gt, lt, where
 from ..ops.elementwise import abs, exp, log, square
 from ..ops.loss import REDUCTIONS, class_dim, cross_entropy_op, log_sigmoid, nll_loss_op
@@ -118,12 +119,13 @@ def check_weight(name: str, weight: Tensor | None, classes: int) -> None:
 
 
 def _spec_of_classes(
-    op: Op, name: str, inputs: tuple[Tensor, ...], ignore_index: int, reduction: str, **attrs: float
+    op: Op, inputs: tuple[Tensor, ...], key: tuple[Any, ...], ignore_index: int, reduction: str, **attrs: float
 ) -> Spec:
     """The op at this signature, its arguments checked."""
+    name = op.name
     _check_target(name, inputs[0], inputs[1], inputs[2] if len(inputs) > 2 else None, ignore_index)
     check_reduction(name, reduction)
-    return op.spec(inputs, {"reduction": REDUCTIONS[reduction], "ignore_index": ignore_index, **attrs})
+    return remember(op, inputs, key, reduction=REDUCTIONS[reduction], ignore_index=ignore_index, **attrs)
 
 
 def cross_entropy(
@@ -149,7 +151,7 @@ def cross_entropy(
     if size_average is not None or reduce is not None:
         reduction = chosen(size_average, reduce, reduction)
     inputs = (input, target) if weight is None else (input, target, weight)
-    key = (*[x.layout for x in inputs], ignore_index, ignore_index.__class__, reduction, label_smoothing)
+    key = (*[x.layout for x in inputs], exactly(ignore_index), reduction, label_smoothing)
     spec = op.specs.get(key)  # a signature met before is found without checks
     if spec is None:
         if not 0.0 <= label_smoothing <= 1.0:
@@ -161,7 +163,7 @@ def cross_entropy(
                 raise RuntimeError(f"{name}: ignore_index is for class numbers, not for probabilities")
             return _cross_entropy_of_probabilities(input, target, weight, reduction, label_smoothing)
         smoothing = float(label_smoothing)
-        spec = op.specs[key] = _spec_of_classes(op, name, inputs, ignore_index, reduction, smoothing=smoothing)
+        spec = _spec_of_classes(op, inputs, key, ignore_index, reduction, smoothing=smoothing)
     _check_classes(name, target, input.layout.shape[class_dim(input.layout)], ignore_index)
     return op.run(spec, inputs)
 
@@ -198,10 +200,10 @@ def nll_loss(
     if size_average is not None or reduce is not None:
         reduction = chosen(size_average, reduce, reduction)
     inputs = (input, target) if weight is None else (input, target, weight)
-    key = (*[x.layout for x in inputs], ignore_index, ignore_index.__class__, reduction)
+    key = (*[x.layout for x in inputs], exactly(ignore_index), reduction)
     spec = op.specs.get(key)
     if spec is None:
-        spec = op.specs[key] = _spec_of_classes(op, name, inputs, ignore_index, reduction)
+        spec = _spec_of_classes(op, inputs, key, ignore_index, reduction)
     _check_classes(name, target, input.layout.shape[class_dim(input.layout)], ignore_index)
     return op.run(spec, inputs)
 

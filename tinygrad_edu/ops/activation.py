@@ -16,7 +16,7 @@ import numpy as np
 
 from ..op import Op, op
 from ..tensor import Tensor
-from .common import as_tensor, broadcasting, float_only, is_number, unary, zeros_as
+from .common import as_tensor, broadcasting, float_only, is_number, remember, unary, zeros_as
 from .compare import where
 from .elementwise import _erf, exp, square
 
@@ -45,11 +45,10 @@ class Activation(Op):
             return self.run(spec, (input,))
         x = as_tensor(input, self.name)
         float_only(self.name, x)
-        values = [self.kind(number) for number in numbers]
-        spec = self.spec((x,), dict(zip(self.names, values, strict=True)))
-        if all(is_number(number) for number in numbers):  # a tensor of one number may change
-            self.specs[(x.layout, *numbers)] = spec
-        return self.run(spec, (x,))
+        attrs = dict(zip(self.names, [self.kind(number) for number in numbers], strict=True))
+        if all(is_number(number) for number in numbers):
+            return self.run(remember(self, (x,), (x.layout, *numbers), **attrs), (x,))
+        return self.apply(x, **attrs)  # a tensor of one number, which may change
 
 
 @unary(floats=False, bools=False)

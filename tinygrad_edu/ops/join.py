@@ -18,7 +18,7 @@ from ..modes import modes
 from ..op import Op
 from ..storage import Layout
 from ..tensor import Tensor
-from .common import broadcast_shapes, normal_dim, normal_dims, same_shape
+from .common import broadcast_shapes, exactly, normal_dim, normal_dims, remember, same_shape
 from .gather import converted
 from .move import Array, Ints, cast_op, copy_op, place_op
 from .rows import index_op, positions
@@ -316,13 +316,21 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     mode: constant (`value`, default 0; negative counts cut off), reflect (mirrored, the end not repeated), replicate
     (the end repeated), circular (from the other end). Raises RuntimeError for what does not fit, NotImplementedError
     for another mode."""
+    key = (input.layout, exactly(tuple(pad) if isinstance(pad, list) else pad), mode, exactly(value))
+    try:
+        spec = place_op.specs.get(key)  # a signature met before is found without checks
+    except TypeError:  # a list among the counts, which will be told
+        spec = None
+    if spec is not None:
+        return place_op.run(spec, (input,))
     counts = shape_of((pad,), "pad")
     shape = input.layout.shape
     if len(counts) % 2 or len(counts) > 2 * len(shape):
         raise RuntimeError(f"pad: {counts} must be pairs, at most one for each dimension of shape {shape}")
     pairs = [(len(shape) - 1 - k, counts[2 * k], counts[2 * k + 1]) for k in range(len(counts) // 2)]
     if mode == "constant":
-        return _pad_constant(input, pairs, 0.0 if value is None else float(converted(value, input, "pad").array()))
+        filler = 0.0 if value is None else float(converted(value, input, "pad").array())
+        return _pad_constant(input, pairs, filler, None if isinstance(value, Tensor) else key)
     if mode not in ("reflect", "replicate", "circular"):
         raise NotImplementedError(f"pad: mode {mode!r} is none of constant, reflect, replicate, circular")
     if value is not None and value != 0:
@@ -341,7 +349,9 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     return input
 
 
-def _pad_constant(input: Tensor, pairs: list[tuple[int, int, int]], value: float) -> Tensor:
+def _pad_constant(input: Tensor, pairs: list[tuple[int, int, int]], value: float, key: Any) -> Tensor:
+    """key: what place_op's part in it is remembered by, where that is all of it."""
+    whole = input
     shape, start = list(input.layout.shape), [0] * input.layout.ndim
     for d, before, after in pairs:
         n = shape[d]
@@ -353,7 +363,10 @@ def _pad_constant(input: Tensor, pairs: list[tuple[int, int, int]], value: float
     if tuple(shape) == input.layout.shape:
         return copy_op(input)
     n = len(shape)
-    return place_op(input, start=tuple(start), step=(1,) * n, axis=tuple(range(n)), shape=tuple(shape), value=value)
+    attrs = {"start": tuple(start), "step": (1,) * n, "axis": tuple(range(n)), "shape": tuple(shape), "value": value}
+    if key is None or input is not whole:
+        return place_op(input, **attrs)
+    return place_op.run(remember(place_op, (input,), key, **attrs), (input,))
 
 
 def _source_positions(mode: str, n: int, before: int, after: int, dim: int) -> Array:
