@@ -17,7 +17,7 @@ from ..dtypes import int64
 from ..modes import modes, watching
 from ..op import Op, Spec
 from ..ops import loss as losses
-from ..ops.common import broadcast_shapes, exactly, no_tensor, remember
+from ..ops.common import broadcast_shapes, exactly, layouts_of, no_tensor, remember
 from ..ops.compare import gt, lt, where
 from ..ops.elementwise import abs, exp, log, square
 from ..ops.loss import REDUCTIONS, class_dim, cross_entropy_op, log_sigmoid, nll_loss_op
@@ -151,7 +151,7 @@ def cross_entropy(
     if size_average is not None or reduce is not None:
         reduction = chosen(size_average, reduce, reduction)
     inputs = (input, target) if weight is None else (input, target, weight)
-    key = (*[x.layout for x in inputs], exactly(ignore_index), reduction, label_smoothing)
+    key = (*layouts_of(name, inputs), exactly(ignore_index), reduction, label_smoothing)
     spec = op.specs.get(key)  # a signature met before is found without checks
     if spec is None:
         if not 0.0 <= label_smoothing <= 1.0:
@@ -200,7 +200,7 @@ def nll_loss(
     if size_average is not None or reduce is not None:
         reduction = chosen(size_average, reduce, reduction)
     inputs = (input, target) if weight is None else (input, target, weight)
-    key = (*[x.layout for x in inputs], exactly(ignore_index), reduction)
+    key = (*layouts_of(name, inputs), exactly(ignore_index), reduction)
     spec = op.specs.get(key)
     if spec is None:
         spec = _spec_of_classes(op, inputs, key, ignore_index, reduction)
@@ -242,7 +242,8 @@ def kl_div(
 
 
 def _same_sizes(name: str, input: Tensor, target: Tensor) -> None:
-    if input.layout is target.layout and input.layout.dtype.is_floating_point:
+    a, b = layouts_of(name, (input, target))
+    if a is b and a.dtype.is_floating_point:
         return
     floating(name, input, target)
     if input.layout.shape != target.layout.shape:

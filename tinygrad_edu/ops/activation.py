@@ -16,7 +16,7 @@ import numpy as np
 
 from ..op import Op, op
 from ..tensor import Tensor
-from .common import as_tensor, broadcasting, float_only, is_number, remember, unary, zeros_as
+from .common import broadcasting, float_only, remember, unary, zeros_as
 from .compare import where
 from .elementwise import _erf, exp, square
 
@@ -36,19 +36,21 @@ class Activation(Op):
         self.kind = kind
 
     def __call__(self, input: Any, *numbers: Any) -> Tensor:  # type: ignore[override]
-        """Raises RuntimeError for integers."""
+        """Raises RuntimeError for integers, TypeError for what is no tensor or no number."""
         try:
             spec = self.specs.get((input.layout, *numbers) if numbers else (input.layout,))
-        except (AttributeError, TypeError):  # no tensor, or no number, which will be told
+        except (AttributeError, TypeError):
             spec = None
         if spec is not None:
             return self.run(spec, (input,))
-        x = as_tensor(input, self.name)
-        float_only(self.name, x)
+        float_only(self.name, input)
+        for name, number in zip(self.names, numbers, strict=True):
+            if not isinstance(number, (bool, int, float, np.generic, Tensor)):
+                raise TypeError(f"{self.name}: {name} must be a number, got {type(number).__name__}")
         attrs = dict(zip(self.names, [self.kind(number) for number in numbers], strict=True))
-        if all(is_number(number) for number in numbers):
-            return self.run(remember(self, (x,), (x.layout, *numbers), **attrs), (x,))
-        return self.apply(x, **attrs)  # a tensor of one number, which may change
+        if any(isinstance(number, Tensor) for number in numbers):  # which may change
+            return self.apply(input, **attrs)
+        return self.run(remember(self, (input,), (input.layout, *numbers), **attrs), (input,))
 
 
 @unary(floats=False, bools=False)

@@ -79,6 +79,14 @@ def no_tensor(name: str, x: object) -> TypeError:
     return TypeError(f"{name}: expected a Tensor, got {type(x).__name__}")
 
 
+def layouts_of(name: str, inputs: tuple[Tensor, ...]) -> tuple[Layout, ...]:
+    """The inputs' part of a key. Raises TypeError for what is no tensor."""
+    try:
+        return tuple([x.layout for x in inputs])
+    except AttributeError:
+        raise no_tensor(name, next(x for x in inputs if not isinstance(x, Tensor))) from None
+
+
 def float_only(name: str, input: Tensor) -> None:
     """Raise RuntimeError, naming the function, for integers, TypeError for what is no tensor."""
     try:

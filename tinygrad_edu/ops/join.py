@@ -18,7 +18,7 @@ from ..modes import modes
 from ..op import Op
 from ..storage import Layout
 from ..tensor import Tensor
-from .common import broadcast_shapes, exactly, normal_dim, normal_dims, remember, same_shape
+from .common import broadcast_shapes, exactly, layouts_of, normal_dim, normal_dims, remember, same_shape
 from .gather import converted
 from .move import Array, Ints, cast_op, copy_op, place_op
 from .rows import index_op, positions
@@ -316,7 +316,7 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     mode: constant (`value`, default 0; negative counts cut off), reflect (mirrored, the end not repeated), replicate
     (the end repeated), circular (from the other end). Raises RuntimeError for what does not fit, NotImplementedError
     for another mode."""
-    key = (input.layout, exactly(tuple(pad) if isinstance(pad, list) else pad), mode, exactly(value))
+    key = (*layouts_of("pad", (input,)), exactly(tuple(pad) if isinstance(pad, list) else pad), mode, exactly(value))
     try:
         spec = place_op.specs.get(key)  # a signature met before is found without checks
     except TypeError:  # a list among the counts, which will be told

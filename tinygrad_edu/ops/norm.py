@@ -18,7 +18,7 @@ from ..dtypes import dtype as Dtype
 from ..op import Op, Spec, op
 from ..storage import layout_of
 from ..tensor import Tensor
-from .common import OptionalInputs, as_tensor, given, normal_dim, remember, same_shape
+from .common import OptionalInputs, as_tensor, given, layouts_of, normal_dim, remember, same_shape
 from .elementwise import exp, rsqrt, square
 
 
@@ -219,8 +219,8 @@ def layer_norm(
 
     Source: Ba, Kiros, Hinton: Layer normalization, arXiv:1607.06450. Raises RuntimeError for shapes that do not fit."""
     shape = tuple(normalized_shape)
-    key = (input.layout, weight if weight is None else weight.layout, bias if bias is None else bias.layout, shape, eps)
     affine = () if weight is None or bias is None else (weight, bias)
+    key = (*layouts_of("layer_norm", tuple(given(input, weight, bias))), weight is None, shape, eps)
     spec = layer_norm_op.specs.get(key)  # a signature met before is found without checks
     if spec is None:
         _check_layer_norm(input, shape, weight, bias)
