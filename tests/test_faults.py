@@ -13,7 +13,7 @@ import pytest
 from killed_run import many_images
 
 import tinygrad_edu as tg
-from tinygrad_edu import cli, nn, optim
+from tinygrad_edu import cli, nn, optim, transforms
 from tinygrad_edu.modes import modes, watching
 from tinygrad_edu.nn import functional as F
 from tinygrad_edu.reports import runner
@@ -165,6 +165,11 @@ WRONG = [
     (lambda: data.WeightedRandomSampler([1.0, 0.0], 2, replacement=False), ValueError, "2 samples of 1"),
     (lambda: data.WeightedRandomSampler([0.0], 2), ValueError, "2 samples of 0"),
     (lambda: None in tg.ones(2), RuntimeError, "can't be searched for a NoneType"),
+    (lambda: transforms.RandomHorizontalFlip("a"), TypeError, "p should be a number, got 'a'"),
+    (lambda: transforms.Resize("a"), TypeError, "size should be a number or two, got 'a'"),
+    (lambda: transforms.Resize(3, max_size=[4]), TypeError, r"max_size should be an int or None, got \[4\]"),
+    (lambda: transforms.Normalize(0.5, 0.5)(np.ones((1, 2, 2))), TypeError, "expected a float tensor .*, got ndarray"),
+    (lambda: transforms.Normalize(0.5, 0.5)(tg.zeros(1, 2, 2, dtype=tg.uint8)), TypeError, "got tinygrad_edu.uint8"),
     (lambda: nn.HuberLoss(delta=1j), TypeError, "delta must be a float or int, got complex"),
 ]
 

@@ -318,7 +318,7 @@ class Mine(RandomHorizontalFlip):
         RandomHorizontalFlip(),
         Compose([]),
         Compose([ToTensor(), RandomHorizontalFlip()]),
-        Compose([RandomHorizontalFlip(), Normalize(0.5, 0.5)]),
+        Compose([RandomHorizontalFlip(), Lambda(tg.Tensor.float), Normalize(0.5, 0.5)]),
         Compose([Mine(), ToTensor()]),
         Compose([RandomRotation(10, expand=True), CenterCrop(5), ToTensor()]),
         Compose([Lambda(F.hflip), ToTensor()]),

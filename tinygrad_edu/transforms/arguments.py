@@ -44,6 +44,8 @@ def size_of(size: int | Sequence[int], name: str) -> tuple[int, int]:
         size = (int(size),)  # type: ignore[arg-type]
     if not isinstance(size, Sequence) or len(size) not in (1, 2):
         raise ValueError(f"{name}: please provide only two dimensions (h, w) for size, got {size!r}")
+    if not all(map(is_number, size)):
+        raise TypeError(f"{name}: size should be a number or two, got {size!r}")
     height, width = int(size[0]), int(size[-1])
     if height < 1 or width < 1:
         raise ValueError(f"{name}: size should be positive, got {size!r}")

@@ -28,7 +28,7 @@ class ToTensor:
 
 
 class Normalize:
-    """(image - mean) / std for a float image (channels, height, width); one number for all channels or one for each."""
+    """(image - mean) / std for float images (..., channels, height, width), with one number for all channels or each."""
 
     def __init__(self, mean: float | Sequence[float], std: float | Sequence[float]) -> None:
         self.mean, self.std = _numbers(mean), _numbers(std)
@@ -36,8 +36,11 @@ class Normalize:
             raise ValueError(f"Normalize: std {std} has a zero, so it would divide by zero")
 
     def __call__(self, image: Tensor) -> Tensor:
+        if not isinstance(image, Tensor) or image.ndim < 3 or not image.is_floating_point():
+            given = f"{image.dtype} of shape {image.shape}" if isinstance(image, Tensor) else type(image).__name__
+            raise TypeError(f"Normalize: expected a float tensor (..., C, H, W), got {given}")
         for name, values in (("mean", self.mean), ("std", self.std)):
-            if len(values) not in (1, image.shape[0]):
+            if len(values) not in (1, image.shape[-3]):
                 raise ValueError(f"Normalize: {len(values)} numbers in {name} for an image of shape {image.shape}")
         columns = [tensor(v, dtype=image.dtype).reshape(-1, 1, 1) for v in (self.mean, self.std)]
         return (image - columns[0]) / columns[1]

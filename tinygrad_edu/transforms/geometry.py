@@ -20,6 +20,7 @@ from .arguments import (
     angles_of,
     fill_of,
     interpolation_of,
+    is_number,
     mode_of,
     padding_of,
     sequence_of,
@@ -48,6 +49,8 @@ class _RandomFlip(StepTransform):
     vertical: bool
 
     def __init__(self, p: float = 0.5) -> None:
+        if not is_number(p):
+            raise TypeError(f"{type(self).__name__}: p should be a number, got {p!r}")
         if not 0 <= p <= 1:
             raise ValueError(f"{type(self).__name__}: p should be a number in the interval [0, 1], got {p}")
         self.p = p
@@ -268,6 +271,8 @@ class Resize:
         antialias: bool | None = True,
     ) -> None:
         size_of(size, "Resize")
+        if max_size is not None and (not isinstance(max_size, int) or isinstance(max_size, bool)):
+            raise TypeError(f"Resize: max_size should be an int or None, got {max_size!r}")
         self.size, self.max_size, self.antialias = size, max_size, antialias
         self.interpolation = interpolation_of(interpolation, "Resize")
 
