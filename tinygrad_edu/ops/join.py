@@ -5,24 +5,25 @@ Each moves elements and computes nothing, so each is linear and its gradient is 
 
 from __future__ import annotations
 
-import itertools
+import contextlib
 import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 
+from .. import backends
 from .. import storage as memory
 from ..dtypes import int64, promote_types
 from ..modes import modes
-from ..op import Op
-from ..storage import Layout
+from ..op import Op, Spec
+from ..storage import Layout, layout_of
 from ..tensor import Tensor
-from .common import broadcast_shapes, exactly, layouts_of, normal_dim, normal_dims, remember, same_shape
+from .common import broadcast_shapes, exactly, integer, layouts_of, normal_dim, normal_dims, remember, same_shape
 from .gather import converted
-from .move import Array, Ints, cast_op, copy_op, place_op
+from .move import Array, Ints, cast_op, contiguous, copy_op, place_op, slice_op
 from .rows import index_op, positions
-from .views import expand, narrow, reshape, select, shape_of, unsqueeze
+from .views import expand, narrow, reshape, select, shape_of, unsqueeze, whole
 
 # The ops
 
@@ -41,13 +42,94 @@ def _cat(out: Array, *inputs: Array, dim: int) -> None:
     np.concatenate(inputs, dim, out=out)
 
 
+class Stack(Op):
+    """stack, whose kernel is cat's, seeing inputs that have the new dimension."""
+
+    def c_arguments(self, spec: Spec) -> tuple[list[Layout], list[int], list[float]]:
+        d = spec.attrs["dim"]
+        seen = [
+            layout_of((*x.shape[:d], 1, *x.shape[d:]), x.dtype, (*x.strides[:d], 1, *x.strides[d:]))
+            for x in spec.inputs
+        ]
+        return [spec.layout, *seen], [d], []
+
+
+def _stack_shape(*inputs: Layout, dim: int) -> Ints:
+    first = inputs[0].shape
+    for k, x in enumerate(inputs):
+        if x.shape != first:
+            raise RuntimeError(f"stack: tensors must have one shape, but input 0 has {first} and input {k} {x.shape}")
+    return (*first[:dim], len(inputs), *first[dim:])
+
+
+def _stack(out: Array, *inputs: Array, dim: int) -> None:
+    np.stack(inputs, dim, out=out)
+
+
+class Repeat(Op):
+    """repeat, whose kernel is copy's, seeing each repeated dimension as two, the first of stride 0."""
+
+    def c_arguments(self, spec: Spec) -> tuple[list[Layout], list[int], list[float]]:
+        x, repeats = spec.inputs[0], spec.attrs["repeats"]
+        new = len(repeats) - x.ndim
+        shape, strides = list(_apart(x.shape, repeats)[0]), []
+        for by, k in zip((1,) * new + x.strides, repeats, strict=True):
+            strides += [by] if k == 1 else [0, by]
+        return [layout_of(tuple(shape), x.dtype), layout_of(tuple(shape), x.dtype, tuple(strides))], [], []
+
+
+def _apart(shape: Ints, repeats: Ints) -> tuple[Ints, Ints]:
+    """The repeated shape with a dimension more for each one that is repeated, and which these are."""
+    sizes: list[int] = []
+    counts: list[int] = []
+    for n, k in zip((1,) * (len(repeats) - len(shape)) + shape, repeats, strict=True):
+        if k != 1:
+            counts.append(len(sizes))
+            sizes.append(k)
+        sizes.append(n)
+    return tuple(sizes), tuple(counts)
+
+
+def _repeat_shape(input: Layout, *, repeats: Ints) -> Ints:
+    new = len(repeats) - input.ndim
+    if new < 0 or any(k < 0 for k in repeats):
+        raise RuntimeError(f"repeat: {repeats} must be a count for each dimension of shape {input.shape}, or more")
+    return tuple([n * k for n, k in zip((1,) * new + input.shape, repeats, strict=True)])
+
+
+def _repeat(out: Array, input: Array, *, repeats: Ints) -> None:
+    out[...] = np.tile(input, repeats)
+
+
+def _repeat_rule(g: Tensor, input_shape: Ints, repeats: Ints) -> Tensor:
+    sizes, counts = _apart(input_shape, repeats)
+    return reshape(reshape(g, sizes).sum(counts) if counts else g, input_shape)
+
+
 def _flip(out: Array, input: Array, *, dims: Ints) -> None:
     out[...] = np.flip(input, dims)
 
 
-def _roll(out: Array, input: Array, *, shifts: Ints) -> None:
-    """One shift for each dimension, 0 to size - 1: out[(i + shift) % n] = input[i]."""
-    out[...] = np.roll(input, shifts, tuple(range(input.ndim)))
+class Roll(Op):
+    """roll: one shift for each dimension, or one in all for the contiguous tensor seen as one dimension."""
+
+    def c_arguments(self, spec: Spec) -> tuple[list[Layout], list[int], list[float]]:
+        layout, shifts = spec.layout, spec.attrs["shifts"]
+        if spec.attrs["flat"]:
+            row = layout_of((layout.numel,), layout.dtype)
+            return [row, row], list(shifts), []
+        return [layout, *spec.inputs], list(shifts), []
+
+
+def _roll(out: Array, input: Array, *, shifts: Ints, flat: bool) -> None:
+    """The shifts are 0 to size - 1: out[(i + shift) % n] = input[i]."""
+    out[...] = np.roll(input, shifts[0]) if flat else np.roll(input, shifts, tuple(range(input.ndim)))
+
+
+def _roll_rule(g: Tensor, input_shape: Ints, shifts: Ints, flat: bool) -> Tensor:
+    sizes = (math.prod(input_shape),) if flat else input_shape
+    back = tuple([-s % max(n, 1) for s, n in zip(shifts, sizes, strict=True)])
+    return roll_op(contiguous(g) if flat else g, shifts=back, flat=flat)
 
 
 def _tril(out: Array, input: Array, *, diagonal: int) -> None:
@@ -68,18 +150,18 @@ def _matrices(name: str) -> Any:
 
 
 cat_op = Op(_cat, _cat_shape, name="cat")
+stack_op = Stack(_stack, _stack_shape, name="stack")
+repeat_op = Repeat(_repeat, _repeat_shape, name="repeat")
 flip_op = Op(_flip, same_shape, name="flip")
-roll_op = Op(_roll, same_shape, name="roll")
+roll_op = Roll(_roll, same_shape, name="roll")
 tril_op = Op(_tril, _matrices("tril"), name="tril")
 triu_op = Op(_triu, _matrices("triu"), name="triu")
 
 cat_op.vjps(inputs=lambda g, i, shapes, dim: narrow(g, dim, sum(s[dim] for s in shapes[:i]), shapes[i][dim]))
+stack_op.vjps(inputs=lambda g, i, dim: select(g, dim, i))
+repeat_op.vjps(input=_repeat_rule)
 flip_op.vjps(input=lambda g, dims: flip_op(g, dims=dims))
-roll_op.vjps(
-    input=lambda g, input_shape, shifts: roll_op(
-        g, shifts=tuple([-s % max(n, 1) for s, n in zip(shifts, input_shape, strict=True)])
-    )
-)
+roll_op.vjps(input=_roll_rule)
 tril_op.vjps(input=lambda g, diagonal: tril_op(g, diagonal=diagonal))
 triu_op.vjps(input=lambda g, diagonal: triu_op(g, diagonal=diagonal))
 
@@ -91,19 +173,31 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """The tensors one after the other in dimension dim; dtypes are promoted. Empty tensors of shape (0,) fit anywhere.
 
     Raises RuntimeError where another size differs."""
-    try:  # a signature met before
-        return cat_op.run(cat_op.specs[dim, *[x.layout for x in tensors]], tuple(tensors))
-    except (KeyError, TypeError, AttributeError):
-        pass
+    spec = _known(cat_op, tensors, dim)
+    if spec is not None:
+        return cat_op.run(spec, tuple(tensors))
     given = _tensors("cat", tensors)
     if any(x.layout.ndim == 0 for x in given):
         raise RuntimeError("cat: a 0-d tensor can't be concatenated; use stack()")
     kept = [x for x in given if x.layout.shape != (0,)] or given[:1]
     operands = tuple(_one_dtype(given, kept))
-    spec = cat_op.spec(operands, {"dim": normal_dim(dim, kept[0].layout.ndim, "cat")})
-    if len(operands) == len(given) and all(a is b for a, b in zip(operands, given, strict=True)):
-        cat_op.specs[dim, *[x.layout for x in operands]] = spec
-    return cat_op.run(spec, operands)
+    return cat_op.run(_remembered(cat_op, given, operands, dim, kept[0].layout.ndim), operands)
+
+
+def _known(op: Op, tensors: Sequence[Tensor], dim: int) -> Spec | None:
+    """The op at a signature met before."""
+    try:
+        return op.specs.get((exactly(dim), *[x.layout for x in tensors]))
+    except (TypeError, AttributeError):
+        return None
+
+
+def _remembered(op: Op, given: Sequence[Tensor], operands: tuple[Tensor, ...], dim: int, ndim: int) -> Spec:
+    """The op at this signature, from now on known if its operands are what was given."""
+    d = normal_dim(dim, ndim, op.name)
+    if len(operands) != len(given) or any(a is not b for a, b in zip(operands, given, strict=True)):
+        return op.spec(operands, {"dim": d})
+    return remember(op, operands, (exactly(dim), *[x.layout for x in given]), dim=d)
 
 
 concat = concatenate = cat
@@ -111,13 +205,12 @@ concat = concatenate = cat
 
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Tensors of one shape side by side in a new dimension dim. Raises RuntimeError where shapes differ."""
+    spec = _known(stack_op, tensors, dim)
+    if spec is not None:
+        return stack_op.run(spec, tuple(tensors))
     given = _tensors("stack", tensors)
-    shapes = [x.layout.shape for x in given]
-    for k, shape in enumerate(shapes):
-        if shape != shapes[0]:
-            raise RuntimeError(f"stack: tensors must have one shape, but input 0 has {shapes[0]} and input {k} {shape}")
-    at = normal_dim(dim, len(shapes[0]) + 1, "stack")
-    return cat_op(*[unsqueeze(x, at) for x in _one_dtype(given, given)], dim=at)
+    operands = tuple(_one_dtype(given, given))
+    return stack_op.run(_remembered(stack_op, given, operands, dim, given[0].layout.ndim + 1), operands)
 
 
 def _tensors(name: str, tensors: Sequence[Tensor]) -> list[Tensor]:
@@ -175,23 +268,59 @@ def meshgrid(*tensors: Any, indexing: Literal["ij", "xy"] = "ij") -> tuple[Tenso
 # Apart: views
 
 
+_cuts: dict[tuple[Any, ...], list[Spec]] = {}
+backends.on_change.append(_cuts.clear)
+
+
+def _cut(input: Tensor, sections: Sequence[int], d: int, key: tuple[Any, ...]) -> list[Spec]:
+    """The views that pieces of these sizes along dimension d are, from now on found by `key`."""
+    specs, first = [], 0
+    for size in sections:
+        start, step, axis, shape = whole(input.layout.shape)
+        start[d], shape[d] = first, size
+        attrs = {"start": tuple(start), "step": tuple(step), "axis": tuple(axis), "shape": tuple(shape)}
+        specs.append(slice_op.spec((input,), attrs))
+        first += size
+    if len(_cuts) > 4096:
+        _cuts.clear()
+    with contextlib.suppress(TypeError):  # sections in a list
+        _cuts[key] = specs
+    return specs
+
+
+def _pieces(input: Tensor, specs: list[Spec]) -> tuple[Tensor, ...]:
+    return tuple([slice_op.run(spec, (input,)) for spec in specs])
+
+
+def _known_cut(key: tuple[Any, ...]) -> list[Spec] | None:
+    try:
+        return _cuts.get(key)
+    except TypeError:
+        return None
+
+
 def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
     """Pieces of a size (the last may be smaller), or of the sizes listed, along dimension dim: views."""
-    if tensor.layout.ndim == 0:
-        raise RuntimeError("split: a 0-d tensor can't be split")
-    d = normal_dim(dim, tensor.layout.ndim, "split")
-    n = tensor.layout.shape[d]
-    if isinstance(split_size_or_sections, int):
-        size = split_size_or_sections
-        if size < 0 or (size == 0 and n):
-            raise RuntimeError(f"split: the size of a piece must be positive, got {size} for dimension {d} of size {n}")
-        sections = [min(size, n - at) for at in range(0, n, size)] if n else [0]
-    else:
-        sections = list(split_size_or_sections)
-        if sum(sections) != n or any(s < 0 for s in sections):
-            raise RuntimeError(f"split: the sections {sections} must add up to the size {n} of dimension {d}")
-    starts = itertools.accumulate(sections, initial=0)
-    return tuple([narrow(tensor, d, at, size) for at, size in zip(starts, sections, strict=False)])
+    key = tensor.layout, "split", exactly(split_size_or_sections), exactly(dim)
+    specs = _known_cut(key)
+    if specs is None:
+        if tensor.layout.ndim == 0:
+            raise RuntimeError("split: a 0-d tensor can't be split")
+        d = normal_dim(dim, tensor.layout.ndim, "split")
+        n = tensor.layout.shape[d]
+        if isinstance(split_size_or_sections, int):
+            size = integer(split_size_or_sections, "split: the size of a piece")
+            if size < 0 or (size == 0 and n):
+                raise RuntimeError(
+                    f"split: the size of a piece must be positive, got {size} for dimension {d} of size {n}"
+                )
+            sections = [min(size, n - at) for at in range(0, n, size)] if n else [0]
+        else:
+            sections = [integer(s, "split: a section") for s in split_size_or_sections]
+            if sum(sections) != n or any(s < 0 for s in sections):
+                raise RuntimeError(f"split: the sections {sections} must add up to the size {n} of dimension {d}")
+        specs = _cut(tensor, sections, d, key)
+    return _pieces(tensor, specs)
 
 
 def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
@@ -201,13 +330,18 @@ def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) ->
 
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """At most that many pieces of one size (the last may be smaller) along dimension dim: views."""
-    if chunks < 1:
-        raise RuntimeError(f"chunk: the number of chunks must be positive, got {chunks}")
-    if input.layout.ndim == 0:
-        raise RuntimeError("chunk: a 0-d tensor can't be divided")
-    d = normal_dim(dim, input.layout.ndim, "chunk")
-    n = input.layout.shape[d]
-    return split(input, -(-n // chunks), d) if n else split(input, [0] * chunks, d)
+    key = input.layout, "chunk", exactly(chunks), exactly(dim)
+    specs = _known_cut(key)
+    if specs is None:
+        if integer(chunks, "chunk: the number of chunks") < 1:
+            raise RuntimeError(f"chunk: the number of chunks must be positive, got {chunks}")
+        if input.layout.ndim == 0:
+            raise RuntimeError("chunk: a 0-d tensor can't be divided")
+        d = normal_dim(dim, input.layout.ndim, "chunk")
+        n = input.layout.shape[d]
+        size = -(-n // chunks)
+        specs = _cut(input, [min(size, n - at) for at in range(0, n, size)] if n else [0] * chunks, d, key)
+    return _pieces(input, specs)
 
 
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
@@ -224,17 +358,9 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
 def repeat(input: Tensor, *args: Any, repeats: Any = None) -> Tensor:
     """The whole tensor repeats[d] times along each dimension d, more of them than it has: new ones come in front."""
     times = shape_of(args if repeats is None else (repeats,), "repeat")
-    new = len(times) - input.layout.ndim
-    if new < 0 or any(n < 0 for n in times):
-        raise RuntimeError(f"repeat: {times} must be a count for each dimension of shape {input.layout.shape}, or more")
-    sizes = (1,) * new + input.layout.shape
-    apart: list[int] = []
-    repeated: list[int] = []
-    for n, k in zip(sizes, times, strict=True):
-        apart += [n] if k == 1 else [1, n]
-        repeated += [n] if k == 1 else [k, n]
-    copied = copy_op(expand(reshape(input, apart), repeated))
-    return reshape(copied, [n * k for n, k in zip(sizes, times, strict=True)])
+    key = input.layout, times
+    spec = repeat_op.specs.get(key) or remember(repeat_op, (input,), key, repeats=times)
+    return repeat_op.run(spec, (input,))
 
 
 def tile(input: Tensor, *args: Any, dims: Any = None) -> Tensor:
@@ -279,35 +405,57 @@ def _constant_index(index: Array) -> Tensor:
 def flip(input: Tensor, *args: Any, dims: Any = None) -> Tensor:
     """The order of elements reversed along the dimensions named, flip(x, 0, 1) or flip(x, dims=(0, 1)); a copy."""
     named = shape_of(args if dims is None else (dims,), "flip")
-    return flip_op(input, dims=normal_dims(named, input.layout.ndim, "flip") if named else ())
+    key = input.layout, named
+    spec = flip_op.specs.get(key)
+    if spec is None:
+        reversed_dims = normal_dims(named, input.layout.ndim, "flip") if named else ()
+        spec = remember(flip_op, (input,), key, dims=reversed_dims)
+    return flip_op.run(spec, (input,))
 
 
 def roll(input: Tensor, shifts: int | Sequence[int], dims: int | Sequence[int] | None = None) -> Tensor:
     """Elements moved by shifts[k] along dims[k], round the end to the beginning; without dims, in the tensor seen as
     one dimension."""
-    by = shape_of((shifts,), "roll")
-    if dims is None or dims == ():
-        if len(by) != 1:
-            raise RuntimeError(f"roll: {len(by)} shifts need as many dims")
-        n = input.layout.numel
-        return reshape(roll_op(reshape(input, n), shifts=(by[0] % max(n, 1),)), input.layout.shape)
-    along = [normal_dim(d, input.layout.ndim, "roll") for d in shape_of((dims,), "roll")]
-    if len(along) != len(by):
-        raise RuntimeError(f"roll: {len(by)} shifts for {len(along)} dims")
-    total = [0] * input.layout.ndim
-    for d, s in zip(along, by, strict=True):
-        total[d] = (total[d] + s) % max(input.layout.shape[d], 1)
-    return roll_op(input, shifts=tuple(total))
+    by, along = shape_of((shifts,), "roll"), () if dims is None else shape_of((dims,), "roll")
+    if not along:
+        input = contiguous(input)
+    key = input.layout, by, along
+    spec = roll_op.specs.get(key)
+    if spec is None:
+        shape = input.layout.shape
+        if len(by) != (len(along) or 1):
+            raise RuntimeError(
+                f"roll: {len(by)} shifts for {len(along)} dims"
+                if along
+                else f"roll: {len(by)} shifts need as many dims"
+            )
+        total = [0] * len(shape)
+        for d, n in zip(along, by, strict=False):
+            d = normal_dim(d, len(shape), "roll")
+            total[d] = (total[d] + n) % max(shape[d], 1)
+        flat = not along
+        spec = remember(
+            roll_op, (input,), key, shifts=(by[0] % max(input.layout.numel, 1),) if flat else tuple(total), flat=flat
+        )
+    return roll_op.run(spec, (input,))
 
 
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
     """The lower triangles of matrices, 0 above `diagonal` (0: the main one, positive above it)."""
-    return tril_op(input, diagonal=diagonal)
+    return _triangle(tril_op, input, diagonal)
 
 
 def triu(input: Tensor, diagonal: int = 0) -> Tensor:
     """The upper triangles of matrices, 0 below `diagonal`."""
-    return triu_op(input, diagonal=diagonal)
+    return _triangle(triu_op, input, diagonal)
+
+
+def _triangle(op: Op, input: Tensor, diagonal: int) -> Tensor:
+    key = input.layout, exactly(diagonal)
+    spec = op.specs.get(key)
+    if spec is None:
+        spec = remember(op, (input,), key, diagonal=integer(diagonal, f"{op.name}: diagonal"))
+    return op.run(spec, (input,))
 
 
 def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Tensor:
