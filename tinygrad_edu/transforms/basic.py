@@ -28,7 +28,7 @@ class ToTensor:
 
 
 class Normalize:
-    """(image - mean) / std for floats (..., channels, height, width), with one number for all channels or one for each."""
+    """(image - mean) / std of floats (..., channels, height, width); one number for all channels or one for each."""
 
     def __init__(self, mean: float | Sequence[float], std: float | Sequence[float]) -> None:
         self.mean, self.std = _numbers(mean), _numbers(std)
