@@ -124,6 +124,7 @@ EDGES = {  # what a call on the edge of what there is gives: values, or a gradie
         lambda: [2 in tg.ones(2, 3), 1 in tg.ones(2, 3), tg.ones(3) in tg.ones(2, 3), 1 in tg.ones(())],
         [0, 1, 1, 1],
     ),
+    "a number to a power": (lambda: tg.float_power(0.1, tg.ones(1)).tolist(), [0.1]),
     "clamp of NaN": (lambda: slope(lambda x: x.clamp(tg.zeros(3), tg.ones(3)), [NAN, 0.5, 2.0]), [0, 1, 0]),
     "clamp_min of NaN": (lambda: slope(lambda x: x.clamp_min(tg.zeros(3)), [NAN, 0.5, -2.0]), [0, 1, 0]),
     "clamp to NaN": (lambda: slope(lambda x: x.clamp_max(tg.tensor([NAN, 1.0, 1.0])), [0.5, 0.5, 2.0]), [0, 1, 0]),

@@ -14,7 +14,7 @@ import numpy as np
 from ..dtypes import bool_, float64
 from ..op import Op
 from ..tensor import Tensor
-from .common import Number, Unary, as_tensor, binary, broadcasting, is_number, unary, zeros_as
+from .common import Number, Unary, as_tensor, binary, broadcasting, constant, is_number, unary, zeros_as
 from .compare import Bitwise, isfinite, isnan, where
 from .elementwise import mul, pow, sign, sub, truncated_quotient
 from .move import Array, copy_op
@@ -151,8 +151,9 @@ def float_power(input: Any, exponent: Any) -> Tensor:
     """input to the power of exponent, both as float64."""
     if is_number(input) and is_number(exponent):
         raise TypeError("float_power: expected a Tensor on one side at least")
+    base = constant(input, float64) if is_number(input) else as_tensor(input, "float_power").to(float64)
     power = float(exponent) if is_number(exponent) else as_tensor(exponent, "float_power").to(float64)
-    return pow(as_tensor(input, "float_power").to(float64), power)
+    return pow(base, power)
 
 
 def rsub(input: Tensor, other: Any, *, alpha: Number = 1) -> Tensor:
