@@ -243,4 +243,11 @@ SCATTERS = [
     ),
 ]
 
-DEMAND = [*ELEMENTWISE, *MATRICES, *SHAPES, *ATTENTION, *CUMULATIVE, *STATISTICS, *SETS, *SCATTERS]
+DISTANCES = [
+    case("cdist", lambda t, x, y: t.cdist(x, y), N(2, 3, 4), N(5, 4)),
+    case("cdist-p", lambda t, x, y: (t.cdist(x, y, 3), t.cdist(x, y, 1)), A(3, 2), A(4, 2)),
+    case("pdist", lambda t, x: t.nn.functional.pdist(x, 3), A(4, 2)),
+    case("dist", lambda t, x, y: t.dist(x, y, 1), A(3, 4), A(4)),
+]
+
+DEMAND = [*ELEMENTWISE, *MATRICES, *SHAPES, *ATTENTION, *CUMULATIVE, *STATISTICS, *SETS, *SCATTERS, *DISTANCES]

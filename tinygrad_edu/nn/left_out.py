@@ -15,7 +15,7 @@ REASONS = (
     (r"^(CTCLoss|ctc_loss)$", "losses on sequences are left out"),
     (r"^(EmbeddingBag|embedding_bag)$", "bags of embeddings are left out; Embedding and sum or mean make them"),
     (r"^(SyncBatchNorm|DataParallel)$", "there is one device, the CPU"),
-    (r"[Ff]ractional|AdaptiveLogSoftmax|[Ll]inear_?[Cc]ross_?[Ee]ntropy|CrossMapLRN|pdist", "it is left out"),
+    (r"[Ff]ractional|AdaptiveLogSoftmax|[Ll]inear_?[Cc]ross_?[Ee]ntropy|CrossMapLRN", "it is left out"),
 )
 
 

@@ -1,7 +1,7 @@
 """Reading and writing at positions that a tensor holds: gather, scatter, and what users call index_select and the like.
 
 What it says in rows.py of positions and their checks holds here too. A signature met before skips all other checks.
-Left out: scatter_reduce, put_. Read next: masks.py.
+Left out: put_. Read next: masks.py; scatters.py, scatter_reduce.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Views, which look at the same memory through another layout, and copies, which don't.
 
 Four view ops carry all of PyTorch's: view (other sizes), permute (other order), expand (repeat by stride 0) and slice
-(a part: slices, single rows, diagonals). `place` is the gradient of a slice, and pads. Left out: overlapping windows
-(Tensor.unfold) and negative steps. Read next: views.py, the names that users call.
+(a part: slices, single rows, diagonals). `place` is the gradient of a slice, and pads. Left out: negative steps;
+overlapping windows are in reshapes.py. Read next: views.py, the names that users call.
 """
 
 from __future__ import annotations

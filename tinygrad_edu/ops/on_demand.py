@@ -48,6 +48,8 @@ FILES = {
     "statistics": File("", "aminmax bincount histc median mode nanmean nanmedian nanquantile nansum quantile"),
     "sets": File("", "unique unique_consecutive", "bucketize isin searchsorted"),
     "scatters": File("index_reduce masked_scatter scatter_reduce"),
+    "distances": File("", "dist", "cdist pdist"),
+    "distributions": File("", "multinomial", "", "cauchy_ geometric_ log_normal_"),
 }
 
 HOMES = {name: file for file, names in FILES.items() for kind in names for name in kind.split()}

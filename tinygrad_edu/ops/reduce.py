@@ -1,7 +1,7 @@
 """Reductions: ops over a sorted tuple of dimensions: sums, means, products, any, all, logsumexp, and running sums.
 
 A primitive `..._op` takes dim and keepdim as they stand; the function of the plain name takes what PyTorch's takes.
-Left out: the nan... forms. Read next: extremum.py, moments.py and vector_norm.py, the other reductions; matmul.py.
+Read next: extremum.py, moments.py, vector_norm.py and statistics.py, the other reductions; matmul.py.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The p-norm, one op for every p.
 
 Its rule is written for derivatives of any order: what a power would make infinite at 0 is kept out of the graph, so
-that gradients are 0 where an element, or the norm, is 0, as in PyTorch. Left out: norms of matrices.
+that gradients are 0 where an element, or the norm, is 0, as in PyTorch. Norms of matrices are in ../linalg.py.
 Read next: norm.py, which normalises.
 """
 
