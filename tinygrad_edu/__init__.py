@@ -49,9 +49,10 @@ from .ops.assign import index_put
 from .ops.masks import argwhere, index_fill, masked_fill, masked_select, nonzero
 from .ops.interpolate import pixel_shuffle, pixel_unshuffle
 from .ops.join import (
-    broadcast_tensors, cat, chunk, concat, concatenate, flip, hstack, meshgrid, repeat_interleave, roll, split,
-    split_with_sizes, stack, tile, tril, triu, unbind, vstack,
+    broadcast_tensors, cat, chunk, concat, concatenate, hstack, meshgrid, split, split_with_sizes, stack, unbind,
+    vstack,
 )
+from .ops.rearrange import flip, repeat_interleave, roll, tile, tril, triu
 from .ops.matmul import addmm, baddbmm, bmm, dot, matmul, mm, mv, outer
 from .ops.move import clone
 from .ops.moments import std, std_mean, var, var_mean

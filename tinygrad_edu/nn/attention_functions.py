@@ -12,10 +12,12 @@ from ..dtypes import bool_
 from ..ops.compare import where
 from ..ops.create import ones, zeros
 from ..ops.elementwise import mul
-from ..ops.join import cat, pad, repeat_interleave, tril
+from ..ops.join import cat
 from ..ops.masks import masked_fill
 from ..ops.matmul import linear, matmul
 from ..ops.norm import softmax
+from ..ops.pad import pad
+from ..ops.rearrange import repeat_interleave, tril
 from ..ops.reduce import all as all_of
 from ..ops.reduce import mean
 from ..ops.views import reshape, transpose, unsqueeze

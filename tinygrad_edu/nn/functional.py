@@ -21,7 +21,7 @@ from ..ops.grid import affine_grid, grid_sample
 from ..ops.interpolate import (
     interpolate, pixel_shuffle, pixel_unshuffle, upsample, upsample_bilinear, upsample_nearest,
 )
-from ..ops.join import pad
+from ..ops.pad import pad
 from ..ops.matmul import linear
 from ..ops.norm import layer_norm, normalize
 from ..ops.pooling import (

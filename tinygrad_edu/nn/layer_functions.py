@@ -15,8 +15,9 @@ from ..ops.common import float_only
 from ..ops.compare import where
 from ..ops.create import ones, zeros
 from ..ops.elementwise import pow, rsqrt
-from ..ops.join import broadcast_tensors, pad
+from ..ops.join import broadcast_tensors
 from ..ops.matmul import linear
+from ..ops.pad import pad
 from ..ops.pooling import avg_pool2d
 from ..tensor import Tensor
 

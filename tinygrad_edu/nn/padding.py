@@ -1,6 +1,6 @@
 """Padding layers: one class; mode and number of dimensions stand in the subclasses.
 
-They pad the last dimensions, in front of which are channels and maybe a batch. Read next: ops/join.py, pad.
+They pad the last dimensions, in front of which are channels and maybe a batch. Read next: ops/pad.py.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ from .common import as_tensor, no_tensor, refuse_bools, same_dtype
 from .conv import check_groups, conv2d_grad_input, conv2d_op, conv_shape
 from .elementwise import add
 from .fold import Ints, check_window, ints_of, nearer
-from .join import pad
 from .matmul import NONE
+from .pad import pad
 
 
 def _batched(name: str, input: Any, weight: Tensor, dims: int) -> tuple[Tensor, bool]:

@@ -19,8 +19,9 @@ from .common import as_tensor, normal_dim
 from .create import _finished, arange
 from .gather import index_copy
 from .index import getitem
-from .join import cat, pad
+from .join import cat
 from .move import copy_op, place_op
+from .pad import pad
 from .reduce import sum
 from .views import diagonal, expand, reshape, select, whole
 

@@ -16,10 +16,10 @@ from ..storage import Layout
 from ..tensor import Tensor
 from .common import broadcast_shapes, same_dtype, same_shape, zeros_as
 from .elementwise import log, mul
-from .join import tril
 from .matmul import matmul
 from .move import Array, Ints
 from .products import adjoint, square_matrices
+from .rearrange import tril
 from .views import expand, reshape, squeeze, unsqueeze
 
 

@@ -27,6 +27,7 @@ from . import (
     on_demand,
     order,
     random,
+    rearrange,
     vector_norm,
     views,
 )
@@ -254,9 +255,15 @@ class TensorMethods:
     gather, index_select, index_add, index_copy = g.gather, g.index_select, g.index_add, g.index_copy
     index_fill, nonzero, argwhere = masks.index_fill, masks.nonzero, masks.argwhere
     masked_fill, masked_select = masks.masked_fill, masks.masked_select
-    split, chunk, unbind, repeat, tile = j.split, j.chunk, j.unbind, j.repeat, j.tile
+    split, chunk, unbind, repeat, tile = j.split, j.chunk, j.unbind, rearrange.repeat, rearrange.tile
     split_with_sizes = j.split_with_sizes
-    repeat_interleave, flip, roll, tril, triu = j.repeat_interleave, j.flip, j.roll, j.tril, j.triu
+    repeat_interleave, flip, roll, tril, triu = (
+        rearrange.repeat_interleave,
+        rearrange.flip,
+        rearrange.roll,
+        rearrange.tril,
+        rearrange.triu,
+    )
     argsort, sort, msort, topk, kthvalue = order.argsort, order.sort, order.msort, order.topk, order.kthvalue
 
     # New tensors and conversions
@@ -312,7 +319,7 @@ class TensorMethods:
     addmm_, baddbmm_, cumsum_ = inplace.forms(m.addmm, m.baddbmm, r.cumsum)
     scatter_, scatter_add_, masked_fill_ = *inplace.forms(g.scatter, g.scatter_add), assign.masked_fill_
     index_add_, index_copy_, index_fill_ = inplace.forms(g.index_add, g.index_copy, masks.index_fill)
-    tril_, triu_ = inplace.forms(j.tril, j.triu)
+    tril_, triu_ = inplace.forms(rearrange.tril, rearrange.triu)
     clamp_min_, clamp_max_ = inplace.forms(c.clamp_min, c.clamp_max)
     eq_, ne_, lt_, le_, gt_, ge_ = inplace.forms(c.eq, c.ne, c.lt, c.le, c.gt, c.ge)
     logical_not_, logical_and_ = inplace.forms(c.logical_not, c.logical_and)

@@ -14,8 +14,9 @@ from .common import normal_dim
 from .compare import flat_in
 from .create import eye
 from .elementwise import add, mul, sub
-from .join import broadcast_tensors, roll
+from .join import broadcast_tensors
 from .matmul import bmm, check_dims, dot, matmul, mm, mv, outer
+from .rearrange import roll
 from .reduce import sum
 from .views import expand, permute, reshape, transpose
 

@@ -33,7 +33,8 @@ from .common import (
 )
 from .compare import ne
 from .elementwise import exp
-from .join import cat, flip
+from .join import cat
+from .rearrange import flip
 
 Dims = int | tuple[int, ...] | list[int] | None
 

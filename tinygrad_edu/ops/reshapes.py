@@ -22,8 +22,9 @@ from ..storage import Layout
 from ..tensor import Tensor
 from .common import broadcast_shapes as common_shape
 from .common import normal_dim
-from .join import cat, flip, hstack, meshgrid, stack
+from .join import cat, hstack, meshgrid, stack
 from .move import Array, Ints
+from .rearrange import flip
 from .rows import index_op
 from .views import narrow, reshape, shape_of, transpose, unsqueeze
 
