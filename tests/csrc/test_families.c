@@ -454,7 +454,7 @@ static void classes(int kernel, int x, const char *types) {
                     trial_array(&t, i, types[i] == 't' ? TG_I64 : x, shapes[s].ndim - 1, rows, how);
                 else
                     trial_array(&t, i, x, types[i] == 'w' ? 1 : shapes[s].ndim, types[i] == 'w' ? in + 1 : in, how);
-                if (types[i] == 't') trial_positions(&t, i, in[1]);
+                if (types[i] == 't' && in[1]) trial_positions(&t, i, in[1]);
             }
             t.node->ints[0] = reduction, t.node->ints[1] = s & 1 ? -100 : 0, t.node->n_ints = 2;
             t.node->floats[0] = s & 2 ? 0 : 0.25;
