@@ -14,6 +14,7 @@
 #define LANES 16
 #define LONG 64            /* elements from which on a contiguous row is a block of its own */
 #define RUN 32             /* terms added up before they go into the total, which bounds the error of long sums */
+#define AHEAD 256          /* bytes to fetch ahead of rows side by side: their lines are too far apart to be foreseen */
 #define UNIT_ELEMENTS 8192 /* in a unit: some 5 to 10 us */
 
 /* How the rows of a node are cut into blocks: rows have `length` elements, a block `steps` vectors. */
@@ -135,6 +136,10 @@ static inline void place_rows(const blocks *b, const walk *w, char *data, int64_
     const int64_t run = w->shape[w->dims - 1], step = w->stride[w->dims - 1];
     int64_t offset = walk_offset(w, r), left = run - r % run; /* rows until the walk turns */
     at[0] = data + offset;
+    if (count == LANES && left >= LANES) {
+        for (int l = 1; l < LANES; l++) at[l] = at[0] + l * step;
+        return;
+    }
     for (int l = 1; l < rows_in_block(b); l++) {
         offset += step;
         if (--left == 0) offset = l < count ? walk_offset(w, r + l) : 0, left = run;
@@ -152,7 +157,10 @@ static inline void load_rows(const blocks *b, real *restrict block, const char *
         for (int64_t i = 0; i < b->length; i++)
             for (int l = 0; l < LANES; l++) block[i * LANES + l] = row[l][i];
     } else if (side_by_side(rows)) {
-        for (int64_t i = 0; i < b->length; i++) memcpy(block + i * LANES, rows[0] + i * stride, LANES * sizeof(real));
+        for (int64_t i = 0; i < b->length; i++) {
+            __builtin_prefetch(rows[0] + i * stride + AHEAD);
+            memcpy(block + i * LANES, rows[0] + i * stride, LANES * sizeof(real));
+        }
     } else {
         for (int64_t i = 0; i < b->length; i++)
             for (int l = 0; l < LANES; l++) block[i * LANES + l] = *(const real *)(rows[l] + i * stride);
@@ -167,7 +175,10 @@ static inline void store_rows(const blocks *b, const real *restrict block, char 
         for (int l = 0; l < count; l++)
             for (int64_t i = 0; i < b->length; i++) ((real *)rows[l])[i] = block[i * LANES + l];
     } else if (side_by_side((const char *const *)rows)) {
-        for (int64_t i = 0; i < b->length; i++) memcpy(rows[0] + i * stride, block + i * LANES, LANES * sizeof(real));
+        for (int64_t i = 0; i < b->length; i++) {
+            __builtin_prefetch(rows[0] + i * stride + AHEAD, 1);
+            memcpy(rows[0] + i * stride, block + i * LANES, LANES * sizeof(real));
+        }
     } else {
         for (int64_t i = 0; i < b->length; i++)
             for (int l = 0; l < count; l++) *(real *)(rows[l] + i * stride) = block[i * LANES + l];
