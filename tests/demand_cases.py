@@ -250,4 +250,30 @@ DISTANCES = [
     case("dist", lambda t, x, y: t.dist(x, y, 1), A(3, 4), A(4)),
 ]
 
-DEMAND = [*ELEMENTWISE, *MATRICES, *SHAPES, *ATTENTION, *CUMULATIVE, *STATISTICS, *SETS, *SCATTERS, *DISTANCES]
+
+def bags(mode: str, **keywords: Any) -> Callable[..., Any]:
+    """A bag of 3, an empty one, and one of 4."""
+
+    def call(t: Any, w: Any, i: Any) -> Any:
+        return t.nn.functional.embedding_bag(i, w, t.tensor([0, 3, 3]), mode=mode, **keywords)
+
+    return call
+
+
+BAGS = [
+    *[case(f"embedding_bag-{mode}", bags(mode), N(5, 2), Int(5, 7)) for mode in ("sum", "mean", "max")],
+    *[
+        case(f"embedding_bag-{mode}-padding", bags(mode, padding_idx=2), N(3, 2), Int(3, 7))
+        for mode in ("sum", "mean", "max")
+    ],
+    case(
+        "embedding_bag-weights",
+        lambda t, w, i, s: t.nn.functional.embedding_bag(i, w, mode="sum", per_sample_weights=s),
+        N(5, 2),
+        Int(5, 3, 2),
+        N(3, 2),
+        second=False,
+    ),
+]
+
+DEMAND = [*ELEMENTWISE, *MATRICES, *SHAPES, *ATTENTION, *CUMULATIVE, *STATISTICS, *SETS, *SCATTERS, *DISTANCES, *BAGS]

@@ -1,4 +1,4 @@
-"""Attention against PyTorch's: every option of the layer, masks that shut a whole row, dropout, errors.
+"""Attention and bags of embeddings against PyTorch: every option of the layers, masks that shut a row, dropout, errors.
 
 Derivatives of any order are looked after by tests/demand_cases.py. Read next: test_nn.py.
 """
@@ -120,3 +120,23 @@ def test_what_does_not_fit_is_refused():
         nn.functional.scaled_dot_product_attention(x, x, x, tg.ones(1, 1), is_causal=True)
     with pytest.raises(RuntimeError, match="one dtype"):
         nn.functional.scaled_dot_product_attention(x, x.double(), x)
+
+
+@pytest.mark.parametrize("mode", ["sum", "mean", "max"])
+def test_bags_of_embeddings_are_pytorchs(mode):
+    options = {"mode": mode, "padding_idx": 2, "include_last_offset": True}
+    theirs = torch.nn.EmbeddingBag(6, 3, dtype=torch.float64, **options)
+    ours = nn.EmbeddingBag(6, 3, dtype=tg.float64, **options)
+    assert ours.weight[2].tolist() == [0, 0, 0]
+    ours.load_state_dict({"weight": tg.from_numpy(theirs.weight.detach().numpy().copy())})
+    names, offsets = [0, 2, 5, 1, 1, 2], [0, 3, 3, 5, 6]
+    y = ours(tg.tensor(names), tg.tensor(offsets))
+    z = theirs(torch.tensor(names), torch.tensor(offsets))
+    np.testing.assert_allclose(y.detach().numpy(), z.detach().numpy(), 1e-12)
+    y.pow(2).sum().backward()
+    z.pow(2).sum().backward()
+    np.testing.assert_allclose(ours.weight.grad.numpy(), theirs.weight.grad.numpy(), 1e-12)
+    with pytest.raises(ValueError, match="needs a vector of offsets"):
+        ours(tg.tensor(names))
+    with pytest.raises(IndexError, match="out of range"):
+        ours(tg.tensor([6]), tg.tensor([0, 1]))

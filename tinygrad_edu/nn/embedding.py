@@ -1,6 +1,6 @@
 """Embedding: a table of vectors, looked up by integer index.
 
-Left out on purpose: sparse gradients, bags. Read next: layer_functions.py.
+Left out on purpose: sparse gradients. Read next: layer_functions.py; bags.py.
 """
 
 from __future__ import annotations

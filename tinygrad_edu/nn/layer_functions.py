@@ -1,7 +1,7 @@
 """What layers compute, where it is more than an op: embedding, bilinear, similarity, normalisations; functional.py
 exports them.
 
-Left out on purpose: sparse gradients, bags of embeddings. Read next: functional.py, the whole list.
+Left out on purpose: sparse gradients. Read next: functional.py, the whole list.
 """
 
 from __future__ import annotations

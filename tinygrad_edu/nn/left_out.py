@@ -13,7 +13,6 @@ REASONS = (
     (r"^(RNN|LSTM|GRU)", "recurrent networks are left out"),
     (r"Transformer", "transformers are left out; MultiheadAttention, Linear and LayerNorm make them"),
     (r"^(CTCLoss|ctc_loss)$", "losses on sequences are left out"),
-    (r"^(EmbeddingBag|embedding_bag)$", "bags of embeddings are left out; Embedding and sum or mean make them"),
     (r"^(SyncBatchNorm|DataParallel)$", "there is one device, the CPU"),
     (r"[Ff]ractional|AdaptiveLogSoftmax|[Ll]inear_?[Cc]ross_?[Ee]ntropy|CrossMapLRN", "it is left out"),
 )
