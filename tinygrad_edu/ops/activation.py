@@ -231,12 +231,23 @@ def softplus(out, input, *, beta, threshold):
     np.copyto(out, np.where(z > threshold, input, np.logaddexp(z, 0) / out.dtype.type(beta)))
 
 
-def _softplus_rule(g: Tensor, input: Tensor, beta: float, threshold: float) -> Tensor:
+@op(broadcasting("softplus_grad"))
+def softplus_grad(out, grad, input, *, beta, threshold):
+    z = input * out.dtype.type(beta)
+    e = np.exp(-np.abs(z))
+    np.multiply(grad, np.where(z > threshold, 1, np.where(z < 0, e, 1) / (1 + e)), out=out)
+
+
+def _softplus_second(g: Tensor, grad: Tensor, input: Tensor, beta: float, threshold: float) -> Tensor:
     z = input * beta
-    return where(z > threshold, g, g * sigmoid(z))
+    return where(z > threshold, 0.0, sigmoid_grad(g * grad * beta, sigmoid(z)))
 
 
-softplus.vjps(input=_softplus_rule)
+softplus.vjps(input=lambda g, input, beta, threshold: softplus_grad(g, input, beta=beta, threshold=threshold))
+softplus_grad.vjps(
+    grad=lambda g, input, beta, threshold: softplus_grad(g, input, beta=beta, threshold=threshold),
+    input=_softplus_second,
+)
 
 
 @partial(Activation, kind=bool)
