@@ -125,10 +125,28 @@ EDGES = {  # what a call on the edge of what there is gives: values, or a gradie
         [0, 1, 1, 1],
     ),
     "a number to a power": (lambda: tg.float_power(0.1, tg.ones(1)).tolist(), [0.1]),
+    "NumPy's ints": (lambda: numpys_ints(np.int64(1)), [True] * 9),
     "clamp of NaN": (lambda: slope(lambda x: x.clamp(tg.zeros(3), tg.ones(3)), [NAN, 0.5, 2.0]), [0, 1, 0]),
     "clamp_min of NaN": (lambda: slope(lambda x: x.clamp_min(tg.zeros(3)), [NAN, 0.5, -2.0]), [0, 1, 0]),
     "clamp to NaN": (lambda: slope(lambda x: x.clamp_max(tg.tensor([NAN, 1.0, 1.0])), [0.5, 0.5, 2.0]), [0, 1, 0]),
 }
+
+
+def numpys_ints(one):
+    """Whether a NumPy int does where an int does."""
+    x = tg.arange(24.0).reshape(1, 2, 3, 4)
+    calls = [
+        lambda n: x.sum(n),
+        lambda n: x.any((n, 2)),
+        lambda n: x.softmax(n),
+        lambda n: x.transpose(n, 2),
+        lambda n: tg.cat([x, x], n),
+        lambda n: x.select(n, n),
+        lambda n: F.max_pool2d(x, n + 1, padding=(n, n)),
+        lambda n: F.cross_entropy(x[0, :, :, 0], tg.tensor([0, 2]), ignore_index=n),
+        lambda n: nn.LayerNorm(3 + n)(x).detach(),
+    ]
+    return [bool((call(one) == call(int(one))).all()) for call in calls]
 
 
 def slope(function, at):
@@ -171,6 +189,9 @@ WRONG = [
     (lambda: transforms.Resize(3, max_size=[4]), TypeError, r"max_size should be an int or None, got \[4\]"),
     (lambda: transforms.Normalize(0.5, 0.5)(np.ones((1, 2, 2))), TypeError, "expected a float tensor .*, got ndarray"),
     (lambda: transforms.Normalize(0.5, 0.5)(tg.zeros(1, 2, 2, dtype=tg.uint8)), TypeError, "got tinygrad_edu.uint8"),
+    (lambda: tg.zeros(2.5), TypeError, "a size must be an int, got float"),
+    (lambda: nn.Linear(2, True), TypeError, "a size must be an int, got bool"),
+    (lambda: tg.ones(2).sum(np.float64(0)), TypeError, "sum: dim must be an int, got float64"),
     (lambda: nn.HuberLoss(delta=1j), TypeError, "delta must be a float or int, got complex"),
 ]
 
@@ -179,7 +200,7 @@ WRONG = [
 NO_TENSORS = {
     "sum": tg.sum,
     "view": lambda x: tg.reshape(x, (1,)),
-    "tril": tg.tril,
+    "copy": tg.clone,
     "mm": lambda x: tg.mm(x, tg.ones(2, 2)),
     "conv2d": lambda x: F.conv2d(tg.ones(1, 1, 2, 2), x),
     "adaptive_avg_pool1d": lambda x: F.adaptive_avg_pool1d(x, 1),

@@ -17,7 +17,7 @@ from ..dtypes import int64
 from ..modes import modes, watching
 from ..op import Op, Spec
 from ..ops import loss as losses
-from ..ops.common import broadcast_shapes, exactly, layouts_of, no_tensor, remember
+from ..ops.common import broadcast_shapes, exactly, integer, layouts_of, no_tensor, remember
 from ..ops.compare import gt, lt, where
 from ..ops.elementwise import abs, exp, log, square
 from ..ops.loss import REDUCTIONS, class_dim, cross_entropy_op, log_sigmoid, nll_loss_op
@@ -103,8 +103,7 @@ def _check_target(name: str, input: Tensor, target: Tensor, weight: Tensor | Non
         raise error(f"{name}: an input of shape {shape} takes targets of shape {expected}, got {target.layout.shape}")
     if target.layout.dtype is not int64:
         raise RuntimeError(f"{name}: class numbers must be int64, got {target.dtype}")
-    if isinstance(ignore_index, bool) or not isinstance(ignore_index, int):
-        raise TypeError(f"{name}: ignore_index must be an int, got {type(ignore_index).__name__}")
+    integer(ignore_index, f"{name}: ignore_index")
     check_weight(name, weight, shape[dim])
     if weight is not None and weight.layout.dtype is not input.layout.dtype:
         raise RuntimeError(f"{name}: expected one dtype, got an input of {input.dtype} and a weight of {weight.dtype}")

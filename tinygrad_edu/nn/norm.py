@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..dtypes import dtype as DType
+from ..ops.common import shape_args
 from ..ops.create import empty
 from ..tensor import Tensor
 from . import functional as F
@@ -36,7 +37,7 @@ class LayerNorm(Module):
         dtype: DType | None = None,
     ) -> None:
         super().__init__()
-        shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        shape = shape_args((normalized_shape,))
         self.normalized_shape, self.eps, self.elementwise_affine = shape, eps, elementwise_affine
         for name, wanted in (("weight", elementwise_affine), ("bias", elementwise_affine and bias)):
             parameter = Parameter(empty(*shape, dtype=dtype, device=device)) if wanted else None
@@ -74,7 +75,7 @@ class RMSNorm(Module):
         dtype: DType | None = None,
     ) -> None:
         super().__init__()
-        shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        shape = shape_args((normalized_shape,))
         self.normalized_shape, self.eps, self.elementwise_affine = shape, eps, elementwise_affine
         weight = Parameter(empty(*shape, dtype=dtype, device=device)) if elementwise_affine else None
         self.register_parameter("weight", weight)

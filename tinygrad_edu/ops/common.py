@@ -135,6 +135,11 @@ def broadcasting(name: str) -> Callable[..., tuple[int, ...]]:
     return rule
 
 
+def is_int(x: object) -> bool:
+    """Whether it is an int, NumPy's too, and no bool."""
+    return isinstance(x, (int, np.integer)) and not isinstance(x, bool)
+
+
 def integer(x: Any, what: str) -> int:
     """x as an int. Raises TypeError, naming what it is, for a bool, a float and all else that is none."""
     if isinstance(x, (bool, np.bool_)):
@@ -148,8 +153,10 @@ def integer(x: Any, what: str) -> int:
 def normal_dim(dim: int, ndim: int, name: str) -> int:
     """A dimension as a number from 0 on; a 0-d tensor has the dimensions 0 and -1. Raises IndexError out of range."""
     n = max(ndim, 1)
-    if not isinstance(dim, int) or isinstance(dim, bool):
-        raise TypeError(f"{name}: dim must be an int, got {type(dim).__name__}")
+    if dim.__class__ is not int:
+        if not is_int(dim):
+            raise TypeError(f"{name}: dim must be an int, got {type(dim).__name__}")
+        dim = int(dim)
     if not -n <= dim < n:
         raise IndexError(f"{name}: dimension {dim} is out of range for {ndim} dimensions; expected {-n} to {n - 1}")
     return dim % n
@@ -185,7 +192,7 @@ def shape_args(args: tuple[Any, ...]) -> tuple[int, ...]:
     """f(2, 3), f((2, 3)) and f([2, 3]) as (2, 3)."""
     if len(args) == 1 and isinstance(args[0], (tuple, list)):
         args = tuple(args[0])
-    return tuple(int(n) for n in args)
+    return tuple([n if n.__class__ is int else integer(n, "a size") for n in args])
 
 
 def zeros_as(x: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from ..dtypes import bool_
 from ..op import Op
 from ..storage import Layout
 from ..tensor import Tensor
-from .common import as_tensor
+from .common import as_tensor, is_int
 
 Ints = tuple[int, ...]
 
@@ -26,8 +26,9 @@ Ints = tuple[int, ...]
 def ints_of(value: Any, n: int, name: str, what: str) -> Ints:
     """An int, or one or n of them, as n ints. Raises TypeError for other types, RuntimeError for another number."""
     given = tuple(value) if isinstance(value, (tuple, list)) else (value,)
-    if not all(isinstance(v, int) and not isinstance(v, bool) for v in given):
+    if not all(map(is_int, given)):
         raise TypeError(f"{name}: {what} must be an int or {n} of them, got {value!r}")
+    given = tuple(map(int, given))
     if len(given) not in (1, n):
         raise RuntimeError(f"{name}: expected {what} to be an int or {n} of them, got {value!r}")
     return given * n if len(given) == 1 else given

@@ -11,7 +11,7 @@ from typing import Any, Literal, overload
 
 from ..dtypes import bool_, float32, float64, int64
 from ..tensor import Tensor
-from .common import no_tensor
+from .common import is_int, no_tensor
 from .move import Ints
 from .pool import (
     PLACES,
@@ -34,13 +34,13 @@ OptionalSize = int | Sequence[int | None] | None
 
 def _numbers(name: str, what: str, value: Any, n: int) -> Ints:
     """One int for all n dimensions, or one for each."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return (value,) * n
-    if not isinstance(value, (tuple, list)) or any(not isinstance(v, int) or isinstance(v, bool) for v in value):
+    if is_int(value):
+        return (int(value),) * n
+    if not isinstance(value, (tuple, list)) or not all(map(is_int, value)):
         raise TypeError(f"{name}: {what} must be an int or a tuple of ints, got {value!r}")
     if len(value) not in (1, n):
         raise RuntimeError(f"{name}: {what} must be an int or a tuple of {n} ints, got {value!r}")
-    return tuple(value) * (n // len(value))
+    return tuple(map(int, value)) * (n // len(value))
 
 
 def _window(name: str, kernel: Any, stride: Any, padding: Any, dilation: Any, n: int) -> tuple[Ints, Ints, Ints, Ints]:

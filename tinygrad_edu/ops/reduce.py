@@ -215,12 +215,12 @@ def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype:
 
 def any(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """Whether any element over dim (default all) is not 0; bool (of uint8: uint8)."""
-    return any_op.over(input, dim, keepdim) if dim != () else _true(input)
+    return _true(input) if dim.__class__ is tuple and not dim else any_op.over(input, dim, keepdim)
 
 
 def all(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """Whether no element over dim (default all) is 0; bool (of uint8: uint8)."""
-    return all_op.over(input, dim, keepdim) if dim != () else _true(input)
+    return _true(input) if dim.__class__ is tuple and not dim else all_op.over(input, dim, keepdim)
 
 
 def _true(input: Tensor) -> Tensor:
