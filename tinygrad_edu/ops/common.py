@@ -79,6 +79,14 @@ def no_tensor(name: str, x: object) -> TypeError:
     return TypeError(f"{name}: expected a Tensor, got {type(x).__name__}")
 
 
+def layout_in(name: str, input: Tensor) -> Layout:
+    """The layout, a part of a key. Raises TypeError for what is no tensor."""
+    try:
+        return input.layout
+    except AttributeError:
+        raise no_tensor(name, input) from None
+
+
 def layouts_of(name: str, inputs: tuple[Tensor, ...]) -> tuple[Layout, ...]:
     """The inputs' part of a key. Raises TypeError for what is no tensor."""
     try:

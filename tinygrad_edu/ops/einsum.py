@@ -62,7 +62,7 @@ def einsum(equation: str, *operands: Any) -> Tensor:
     Without -> the output has ... first, then the letters that appear once, in alphabetical order.
 
     Raises ValueError, RuntimeError for an equation that is none or does not fit the operands."""
-    tensors = operands[0] if len(operands) == 1 and not isinstance(operands[0], Tensor) else operands
+    tensors = operands[0] if len(operands) == 1 and isinstance(operands[0], (list, tuple)) else operands
     try:
         key = (equation, *[x.layout for x in tensors])
     except AttributeError:

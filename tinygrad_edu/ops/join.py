@@ -16,7 +16,7 @@ from ..dtypes import promote_types
 from ..op import Op, Spec
 from ..storage import Layout, layout_of
 from ..tensor import Tensor
-from .common import broadcast_shapes, exactly, integer, normal_dim, remember
+from .common import broadcast_shapes, exactly, integer, layout_in, normal_dim, remember
 from .move import Array, Ints, cast_op, slice_op
 from .views import expand, narrow, reshape, select, unsqueeze, whole
 
@@ -203,7 +203,7 @@ def _known_cut(key: tuple[Any, ...]) -> list[Spec] | None:
 
 def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
     """Pieces of a size (the last may be smaller), or of the sizes listed, along dimension dim: views."""
-    key = tensor.layout, "split", exactly(split_size_or_sections), exactly(dim)
+    key = layout_in("split", tensor), "split", exactly(split_size_or_sections), exactly(dim)
     specs = _known_cut(key)
     if specs is None:
         if tensor.layout.ndim == 0:
@@ -232,7 +232,7 @@ def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) ->
 
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """At most that many pieces of one size (the last may be smaller) along dimension dim: views."""
-    key = input.layout, "chunk", exactly(chunks), exactly(dim)
+    key = layout_in("chunk", input), "chunk", exactly(chunks), exactly(dim)
     specs = _known_cut(key)
     if specs is None:
         if integer(chunks, "chunk: the number of chunks") < 1:

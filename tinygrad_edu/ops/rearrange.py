@@ -17,7 +17,7 @@ from ..modes import modes
 from ..op import Op, Spec
 from ..storage import Layout, layout_of
 from ..tensor import Tensor
-from .common import exactly, integer, normal_dim, normal_dims, remember, same_shape
+from .common import exactly, integer, layout_in, normal_dim, normal_dims, remember, same_shape
 from .move import Array, Ints, contiguous, copy_op
 from .rows import index_op, positions
 from .views import expand, reshape, shape_of, unsqueeze
@@ -126,7 +126,7 @@ triu_op.vjps(input=lambda g, diagonal: triu_op(g, diagonal=diagonal))
 def repeat(input: Tensor, *args: Any, repeats: Any = None) -> Tensor:
     """The whole tensor repeats[d] times along each dimension d, more of them than it has: new ones come in front."""
     times = shape_of(args if repeats is None else (repeats,), "repeat")
-    key = input.layout, times
+    key = layout_in("repeat", input), times
     spec = repeat_op.specs.get(key) or remember(repeat_op, (input,), key, repeats=times)
     return repeat_op.run(spec, (input,))
 
@@ -170,7 +170,7 @@ def constant_index(index: Array) -> Tensor:
 def flip(input: Tensor, *args: Any, dims: Any = None) -> Tensor:
     """The order of elements reversed along the dimensions named, flip(x, 0, 1) or flip(x, dims=(0, 1)); a copy."""
     named = shape_of(args if dims is None else (dims,), "flip")
-    key = input.layout, named
+    key = layout_in("flip", input), named
     spec = flip_op.specs.get(key)
     if spec is None:
         reversed_dims = normal_dims(named, input.layout.ndim, "flip") if named else ()
@@ -182,9 +182,11 @@ def roll(input: Tensor, shifts: int | Sequence[int], dims: int | Sequence[int] |
     """Elements moved by shifts[k] along dims[k], round the end to the beginning; without dims, in the tensor seen as
     one dimension."""
     by, along = shape_of((shifts,), "roll"), () if dims is None else shape_of((dims,), "roll")
-    if not along:
-        input = contiguous(input)
-    key = input.layout, by, along
+    layout = layout_in("roll", input)
+    if not along and not layout.contiguous:
+        input = copy_op(input)
+        layout = input.layout
+    key = layout, by, along
     spec = roll_op.specs.get(key)
     if spec is None:
         shape = input.layout.shape
@@ -216,7 +218,7 @@ def triu(input: Tensor, diagonal: int = 0) -> Tensor:
 
 
 def _triangle(op: Op, input: Tensor, diagonal: int) -> Tensor:
-    key = input.layout, exactly(diagonal)
+    key = layout_in(op.name, input), exactly(diagonal)
     spec = op.specs.get(key)
     if spec is None:
         spec = remember(op, (input,), key, diagonal=integer(diagonal, f"{op.name}: diagonal"))

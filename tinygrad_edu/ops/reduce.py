@@ -23,6 +23,7 @@ from .common import (
     as_tensor,
     exactly,
     floating,
+    layout_in,
     no_tensor,
     normal_dim,
     normal_dims,
@@ -279,7 +280,7 @@ def cumsum(input: Tensor, dim: int, *, dtype: dtypes.dtype | None = None) -> Ten
     if dtype is not None:
         input = converted(input, dtype, "cumsum")
         return converted(cumsum(input, dim), dtype, "cumsum")
-    key = input.layout, exactly(dim)
+    key = layout_in("cumsum", input), exactly(dim)
     spec = cumsum_op.specs.get(key)
     if spec is None:
         along = normal_dim(dim, input.layout.ndim, "cumsum")
