@@ -161,6 +161,13 @@ def test_edges(name):
     assert call() == expected
 
 
+def hooked(answer):
+    """Backward through a layer with a hook that gives this answer."""
+    layer = nn.Linear(1, 1)
+    layer.register_full_backward_hook(lambda module, grad_input, grad_output: answer)
+    layer(tg.ones(1, 1, requires_grad=True)).sum().backward()
+
+
 SET = data.TensorDataset(tg.arange(3))
 WRONG = [
     (lambda: tg.set_grad_enabled("yes"), TypeError, "set_grad_enabled: mode must be a bool, got str"),
@@ -192,6 +199,8 @@ WRONG = [
     (lambda: tg.zeros(2.5), TypeError, "a size must be an int, got float"),
     (lambda: nn.Linear(2, True), TypeError, "a size must be an int, got bool"),
     (lambda: tg.ones(2).sum(np.float64(0)), TypeError, "sum: dim must be an int, got float64"),
+    (lambda: hooked(3), TypeError, "Backward hook must return gradients for grad_input, or None, got int"),
+    (lambda: hooked((None, None)), RuntimeError, "invalid number of grad_input, got 2, but expected 1"),
     (lambda: nn.HuberLoss(delta=1j), TypeError, "delta must be a float or int, got complex"),
 ]
 

@@ -156,6 +156,9 @@ def _checked(who: str, what: str, changed: Any, gradients: Gradients) -> Gradien
         raise RuntimeError(
             f"{who} returned an invalid number of {what}, got {len(result)}, but expected {len(gradients)}"
         )
+    for g in result:
+        if g is not None and not isinstance(g, Tensor):
+            raise TypeError(f"{who} must return gradients for {what}, or None, got {type(g).__name__}")
     return result
 
 
