@@ -29,6 +29,7 @@ FAMILIES = {
     "extremum": NUMBERS,
     "scan": NUMBERS,
     "move": NUMBERS,
+    "create": NUMBERS,
     "pick": NUMBERS,
     "sort": NUMBERS,
     "matmul": FLOATS,
@@ -64,7 +65,7 @@ WARNINGS = ["-Wall", "-Wextra"]
 
 # May a*b+c become one FMA? -std=c11 says no; it is asked for but where numbers must be the same on every machine, or
 # the same in a loop's vectors and in its last elements.
-CONTRACT = {"random": "off", "batch": "off", "batch_norm": "off", "elementwise": "off", "loss": "off", "update": "off"}
+CONTRACT = dict.fromkeys(("random", "create", "batch", "batch_norm", "elementwise", "loss", "update"), "off")
 
 
 class BuildError(Exception):

@@ -289,6 +289,8 @@ typedef double attribute; /* clamp's bounds may be infinite */
     static ALWAYS_INLINE type name##_of(UNUSED real x, UNUSED real y, ATTRIBUTES) { return (type)(expression); }
 #define OF_GX(name, type, expression) \
     static ALWAYS_INLINE type name##_of(real g, real x, ATTRIBUTES) { return (type)(expression); }
+#define OF_XYZ(name, type, expression) \
+    static ALWAYS_INLINE type name##_of(real x, real y, real z, ATTRIBUTES) { return (type)(expression); }
 #define OF_CXY(name, type, expression) \
     static ALWAYS_INLINE type name##_of(uint8_t c, real x, real y, ATTRIBUTES) { return (type)(expression); }
 
@@ -339,6 +341,10 @@ typedef double attribute; /* clamp's bounds may be infinite */
 #define GRADIENT(name, expression) \
     OF_GX(name, real, expression)  \
     ROW(name) { EACH(real, name##_of(IN(0)[i], IN(1)[i], p, q, 0)); }
+
+#define TERNARY(name, expression)  \
+    OF_XYZ(name, real, expression) \
+    ROW(name) { EACH(real, name##_of(IN(0)[i], IN(1)[i], IN(2)[i], p, q, 0)); }
 
 #define FUNCTION_OF_2(name, expression) \
     OF_XY(name, real, expression)       \
@@ -407,6 +413,7 @@ typedef double attribute; /* clamp's bounds may be infinite */
 #undef BINARY
 #undef COMPARE
 #undef GRADIENT
+#undef TERNARY
 #undef FUNCTION_OF_2
 #undef CHOICE
 #undef FLAG_FUNCTION
@@ -417,6 +424,7 @@ typedef double attribute; /* clamp's bounds may be infinite */
 #define TEST UNARY
 #define BINARY UNARY
 #define COMPARE UNARY
+#define TERNARY UNARY
 #define CHOICE UNARY
 #define FUNCTION(name, ...) {#name, function_prepare, name##_run},
 #define GRADIENT FUNCTION

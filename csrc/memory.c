@@ -172,6 +172,17 @@ int tg_in_range(uintptr_t address, int64_t n, int64_t low, int64_t high) {
     return !(signs >> 63);
 }
 
+int tg_probabilities(uintptr_t address, int64_t n, int dtype) {
+    int outside = 0;
+    if (dtype == TG_F32)
+        for (int64_t i = 0; i < n; i++)
+            outside |= !(((const float *)address)[i] >= 0 && ((const float *)address)[i] <= 1);
+    else
+        for (int64_t i = 0; i < n; i++)
+            outside |= !(((const double *)address)[i] >= 0 && ((const double *)address)[i] <= 1);
+    return !outside;
+}
+
 int64_t tg_true_places(uintptr_t bytes, int64_t n, int ndim, const int64_t *shape, uintptr_t places) {
     const uint8_t *x = (const uint8_t *)bytes;
     int64_t *out = (int64_t *)places, count = 0;

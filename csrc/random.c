@@ -2,8 +2,9 @@
  *
  * Random bits come in groups: 16 counters, a lane each, give 4 words of 32 bits each. An element's place in the output
  * says which group, word and lane it gets, so any thread can make any part. Every operation is one that IEEE 754 rounds
- * exactly, and the build forbids FMA. Sources: ops/philox.py. Left out on purpose: inputs that are not contiguous.
- * Read next: ops/philox.py. */
+ * exactly, and the build forbids FMA. An op that draws reads a generator's state, (seed, stream), and its last phase
+ * moves the stream on. Sources: ops/philox.py. Left out on purpose: inputs that are not contiguous. Read next:
+ * ops/philox.py. */
 #include "dropout.h"
 #include "loops.h"
 
@@ -22,6 +23,20 @@ static int groups_prepare(tg_node *node, int64_t size) {
     node->phases = n > 0;
     node->units[0] = divide_up(n, size * GROUPS);
     return 0;
+}
+
+/* The same with a phase more, in which the state is moved on: args out, state, ... */
+static int drawing_prepare(tg_node *node, int64_t size) {
+    if (groups_prepare(node, size)) return 1;
+    node->units[node->phases++] = 1;
+    return 0;
+}
+
+/* Whether this is that phase; then it is done. */
+static inline int moved_on(const tg_node *node, int phase) {
+    if (phase < node->phases - 1) return 0;
+    ((int64_t *)node->args[1].data)[1]++;
+    return 1;
 }
 
 /* Run f for the groups of some units; the one that the output ends in is made whole elsewhere and cut off. */
@@ -44,10 +59,10 @@ static ALWAYS_INLINE void run_groups(const tg_node *node, int64_t lo, int64_t hi
 }
 
 #define RUN_GROUPS(name, size, type)                                                            \
-    static int name##_prepare(tg_node *node) { return groups_prepare(node, size); }             \
+    static int name##_prepare(tg_node *node) { return drawing_prepare(node, size); }            \
     static void name##_run(const tg_node *node, int phase, int64_t lo, int64_t hi, char *own) { \
-        (void)phase, (void)own;                                                                 \
-        run_groups(node, lo, hi, size, sizeof(type), name##_group);                             \
+        (void)own;                                                                              \
+        if (!moved_on(node, phase)) run_groups(node, lo, hi, size, sizeof(type), name##_group); \
     }
 
 #if TG_FLOATING
@@ -58,12 +73,10 @@ static inline double number53(uint32_t low, uint32_t high) {
     return number(high) * 2097152.0 + (double)(int32_t)(low >> 11);
 }
 
-/* low + u (high - low), u a multiple of 2^-24 or 2^-53 in [0, 1); args out, key; floats low, high. */
-#define UNIFORMS (TG_TYPE_IS == 1 ? 4 * LANES : 2 * LANES)
+#define UNIFORMS (TG_TYPE_IS == 1 ? 4 * LANES : 2 * LANES) /* of a group */
 
-static inline void random_uniform_group(const tg_node *node, words w, void *out) {
-    const real low = (real)node->floats[0], width = (real)(node->floats[1] - node->floats[0]);
-    real *x = out;
+/* low + width u, u a multiple of 2^-24 or 2^-53 in [0, 1). */
+static ALWAYS_INLINE void uniforms(words w, real low, real width, real *x) {
 #if TG_TYPE_IS == 1
     for (int j = 0; j < 4; j++)
         for (int l = 0; l < LANES; l++) x[j * LANES + l] = (float)(int32_t)(w[j][l] >> 8) * 0x1p-24f * width + low;
@@ -73,7 +86,34 @@ static inline void random_uniform_group(const tg_node *node, words w, void *out)
             x[j * LANES + l] = number53(w[2 * j][l], w[2 * j + 1][l]) * 0x1p-53 * width + low;
 #endif
 }
+
+/* low + u (high - low); args out, state; floats low, high. */
+static inline void random_uniform_group(const tg_node *node, words w, void *out) {
+    uniforms(w, (real)node->floats[0], (real)(node->floats[1] - node->floats[0]), out);
+}
 RUN_GROUPS(random_uniform, UNIFORMS, real)
+
+/* u < p as 1 or 0; args out, state, p: of as many elements as out, or one. */
+static int random_bernoulli_prepare(tg_node *node) {
+    int64_t given = count_of(&node->args[2]);
+    return (given != 1 && given != count_of(&node->args[0])) || drawing_prepare(node, UNIFORMS);
+}
+
+static void random_bernoulli_run(const tg_node *node, int phase, int64_t lo, int64_t hi, char *own) {
+    (void)own;
+    if (moved_on(node, phase)) return;
+    const int64_t n = count_of(&node->args[0]), past = TG_MIN(hi * GROUPS, divide_up(n, UNIFORMS));
+    const int64_t step = count_of(&node->args[2]) != 1;
+    const real *p = (const real *)node->args[2].data;
+    real *out = (real *)node->args[0].data, u[UNIFORMS];
+    words w;
+    for (int64_t group = lo * GROUPS; group < past; group++) {
+        const int64_t first = group * UNIFORMS, count = TG_MIN(n - first, UNIFORMS);
+        philox(w, (const uint64_t *)node->args[1].data, group);
+        uniforms(w, 0, 1, u);
+        for (int64_t i = 0; i < count; i++) out[first + i] = u[i] < p[(first + i) * step];
+    }
+}
 
 /* x (c[0] + x (c[1] + ...)) */
 static inline double polynomial(const double *c, int n, double x) {
@@ -119,7 +159,7 @@ static inline void normal_pair(double radius, double turn, int top, double mean,
     *y = (real)(r * (top & 1 ? cosine : sine) * std + mean);
 }
 
-/* mean + std z, z normal by Box and Muller's method; args out, key; floats mean, std. */
+/* mean + std z, z normal by Box and Muller's method; args out, state; floats mean, std. */
 static inline void random_normal_group(const tg_node *node, words w, void *out) {
     const double mean = node->floats[0], std = node->floats[1];
     real *x = out;
@@ -157,6 +197,7 @@ static void dropout_run(const tg_node *node, int phase, int64_t lo, int64_t hi, 
 TG_TABLE(random) = {
     {"random_uniform", random_uniform_prepare, random_uniform_run},
     {"random_normal", random_normal_prepare, random_normal_run},
+    {"random_bernoulli", random_bernoulli_prepare, random_bernoulli_run},
     {"dropout", dropout_prepare, dropout_run},
     {0},
 };
@@ -185,7 +226,7 @@ static inline void join(words w, uint64_t *x) {
         for (int l = 0; l < LANES; l++) x[j * LANES + l] = joined(w[2 * j][l], w[2 * j + 1][l]);
 }
 
-/* low + word mod (high - low); args out, key; ints low, high. */
+/* low + word mod (high - low); args out, state; ints low, high. */
 static inline void random_integers_group(const tg_node *node, words w, void *out) {
     const uint64_t low = (uint64_t)node->ints[0], span = (uint64_t)node->ints[1] - low;
     uint64_t *x = out;
@@ -194,13 +235,15 @@ static inline void random_integers_group(const tg_node *node, words w, void *out
 }
 RUN_GROUPS(random_integers, BITS64, int64_t)
 
-/* np.argsort(words, kind="stable"): the order that sorts n random words; args out, key. The words are even, so putting
- * them into about n buckets by their top bits leaves neighbours to swap only. aux: the words twice, the buckets. */
+/* np.argsort(words, kind="stable"): the order that sorts n random words; args out, state. The words are even, so
+ * putting them into about n buckets by their top bits leaves neighbours to swap only. aux: the words twice, the
+ * buckets. */
 static int random_permutation_prepare(tg_node *node) {
+    if (!is_contiguous(&node->args[1])) return 1;
     int64_t n = node->args[0].shape[0], bits = 1;
     while (bits < 24 && INT64_C(1) << bits < n) bits++;
     node->plan[0] = bits;
-    node->phases = n > 0;
+    node->phases = 1;
     node->units[0] = 1;
     node->aux_bytes = 8 * (divide_up(n, BITS64) * BITS64 + n + (INT64_C(1) << bits));
     return 0;
@@ -208,14 +251,16 @@ static int random_permutation_prepare(tg_node *node) {
 
 static void random_permutation_run(const tg_node *node, int phase, int64_t lo, int64_t hi, char *own) {
     (void)phase, (void)lo, (void)hi, (void)own;
+    uint64_t *state = (uint64_t *)node->args[1].data;
     const int64_t n = node->args[0].shape[0], padded = divide_up(n, BITS64) * BITS64, shift = 64 - node->plan[0];
     uint64_t *word = (uint64_t *)node->aux, *sorted = word + padded;
     int64_t *bucket = (int64_t *)(sorted + n), *order = (int64_t *)node->args[0].data, start = 0;
     for (int64_t group = 0; group < padded / BITS64; group++) {
         words w;
-        philox(w, (const uint64_t *)node->args[1].data, group);
+        philox(w, state, group);
         join(w, word + group * BITS64);
     }
+    state[1]++;
     memset(bucket, 0, sizeof *bucket << node->plan[0]);
     for (int64_t i = 0; i < n; i++) bucket[word[i] >> shift]++;
     for (int64_t b = 0; b < INT64_C(1) << node->plan[0]; b++) {

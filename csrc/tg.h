@@ -133,6 +133,9 @@ uint64_t tg_checksum(uintptr_t address, int64_t bytes);
 /* Whether n integers of 64 bits that lie side by side are all from low to high. */
 int tg_in_range(uintptr_t address, int64_t n, int64_t low, int64_t high);
 
+/* Whether n floats (dtype TG_F32 or TG_F64) that lie side by side are all from 0 to 1. */
+int tg_probabilities(uintptr_t address, int64_t n, int dtype);
+
 /* How many of n bytes are not 0; where places is not 0, it gets their positions, as integers of 64 bits: for each a
  * position in each dimension of an array of that shape. */
 int64_t tg_true_places(uintptr_t bytes, int64_t n, int ndim, const int64_t *shape, uintptr_t places);

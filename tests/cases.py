@@ -81,6 +81,10 @@ def reduction(
 ELEMENTWISE = [
     *both("add", ints=True),
     case("add-alpha", lambda t, x, y: t.add(x, y, alpha=2.5), N(3, 5), N(3, 5)),
+    case("add-alpha-int", lambda t, x, y: t.add(x, y, alpha=3), Int(9, 3, 5), Int(9, 5), ints=True, **NO),
+    case("arange", lambda t, x: x * t.arange(0.5, 3.0, 0.5, dtype=x.dtype), N(3, 5)),
+    case("linspace", lambda t, x: x * t.linspace(-1, 2, 5, dtype=x.dtype), N(3, 5)),
+    case("eye", lambda t, x: x * t.eye(3, 5, dtype=x.dtype), N(3, 5)),
     *both("sub", ints=True),
     case("sub-alpha", lambda t, x, y: t.sub(x, y, alpha=-0.5), N(3, 5), N(5)),
     case("rsub", lambda t, x: 2.0 - x, N(3, 5)),
@@ -391,9 +395,19 @@ def filled_by_sum(t: Any, x: Any, i: Any, y: Any) -> Any:
 
 MORE = [
     case("addcmul", lambda t, x, a, b: t.addcmul(x, a, b, value=0.5), N(3, 4), N(3, 4), N(4)),
+    case(
+        "addcmul-int",
+        lambda t, x, a, b: t.addcmul(x, a, b, value=2),
+        Int(9, 3, 4),
+        Int(9, 3, 4),
+        Int(9, 4),
+        ints=True,
+        **NO,
+    ),
     case("addcdiv", lambda t, x, a, b: t.addcdiv(x, a, b, value=0.5), N(3, 4), N(3, 4), P(4)),
     case("lerp", lambda t, x, y: t.lerp(x, y, 0.3), N(3, 4), N(3, 4)),
     case("lerp-tensor", lambda t, x, y, w: t.lerp(x, y, w), N(3, 4), N(3, 4), U(3, 4)),
+    case("lerp-row", lambda t, x, y, w: t.lerp(x, y, w), N(3, 4), N(4), N(3, 1)),
     case(
         "div-trunc-integers",
         lambda t, x, y: t.div(x, y, rounding_mode="trunc"),

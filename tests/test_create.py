@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tinygrad_edu import backends
 
 CREATED = {
     "tensor-float": lambda t: t.tensor([[1.5, 2], [3, 4]]),
@@ -63,6 +64,28 @@ CREATED = {
     ],
     "type": lambda t: (t.tensor([1.5]).type(t.int64), t.tensor([1.5]).type_as(t.tensor([1]))),
     "device": lambda t: t.zeros(2, device="cpu"),
+    "classes": lambda t: [f(n) for n in (2, 2.0, 2) for f in (t.arange, lambda n: t.full((1,), n), t.tensor)],
+    "bools": lambda t: [t.full((1,), n) for n in (1, True, 1.0)] + [t.tensor([1, True]), t.tensor([1.5, True])],
+    "arange-many": lambda t: [t.arange(40000), t.arange(0.0, 4000.0, 0.125), t.arange(5, 200, dtype=t.uint8)],
+    "linspace-many": lambda t: t.linspace(0, 200, 17, dtype=t.uint8),
+    "eye-large": lambda t: (t.eye(190), t.eye(7, 3000), t.eye(3000, 7, dtype=t.bool), t.eye(0), t.eye(0, 2)),
+    "tensor-nested": lambda t: (t.tensor([[[1, 2]], [[3, 4.5]]]), t.tensor(((True,), (False,))), t.tensor([[], []])),
+    "tensor-mixed": lambda t: (t.tensor([[1, 2], [3.5, t.tensor(4)]]), t.tensor([1, 2.5], dtype=t.bool)),
+    "tensor-inf": lambda t: (t.tensor(1e300), t.tensor([1e300, -1e300, 1.0]), t.tensor([1e300], dtype=t.float64)),
+    "tensor-deep-ragged": lambda t: t.tensor([[1, 2], 3]),
+    "tensor-too-large": lambda t: t.tensor([2**63]),
+    "tensor-much-too-large": lambda t: t.tensor(10**400, dtype=t.float64),
+    "full-size": lambda t: t.full(2, 1),
+    "full-of-tensor": lambda t: t.full((2,), t.tensor(2.5)),
+    "full-of-text": lambda t: t.full((2,), "a"),
+    "linspace-steps": lambda t: t.linspace(0, 1, 4.0),
+    "linspace-bool": lambda t: t.linspace(0, 1, True),
+    "randperm-float": lambda t: t.randperm(4.0),
+    "randperm-bool": lambda t: t.randperm(True),
+    "randint-float": lambda t: t.randint(0, 9.0, (2,)),
+    "randint-bool": lambda t: t.randint(True, 9, (2,)),
+    "randint-size": lambda t: t.randint(0, 9, 3),
+    "normal-size": lambda t: t.normal(0.0, 1.0, 3),
 }
 
 
@@ -81,6 +104,113 @@ def test_equals_pytorch(name):
     for x, y in zip(*[r if isinstance(r, (list, tuple)) else [r] for r in (mine, theirs)], strict=True):
         assert x.numpy().dtype == y.numpy().dtype
         np.testing.assert_array_equal(x.numpy(), y.numpy())
+
+
+SIZED = {
+    **{
+        name: lambda t, *size, name=name: getattr(t, name)(*size)
+        for name in ("zeros", "ones", "empty", "rand", "randn", "eye")
+    },
+    "full": lambda t, *size: t.full(size, 1.0),
+    "randint": lambda t, *size: t.randint(0, 9, size),
+    "normal": lambda t, *size: t.normal(0.0, 1.0, size),
+    **{
+        name: lambda t, *size, name=name: getattr(t.ones(1), name)(*size)
+        for name in ("new_zeros", "new_ones", "new_empty")
+    },
+    "new_full": lambda t, *size: t.ones(1).new_full(size, 2),
+}
+
+
+@pytest.mark.parametrize("name", SIZED)
+def test_sizes_are_ints(name):
+    """Also where the same numbers were ints before: 2.0 and True equal 2 and 1, and find what those left behind."""
+    torch = pytest.importorskip("torch")
+    call = SIZED[name]
+    for good in ((2, 3), (1, 3), (np.int64(2), 3), (0, 2)):
+        assert call(tg, *good).shape == tuple(call(torch, *good).shape) == good
+    if name != "eye":
+        assert call(tg, 2, True).shape == (2, 1) and call(tg, (2)).shape == (2,)
+    for bad in ((2.0, 3), (2, 3.0), (True, 3), (None, 2), ("2", 3), (np.float64(2), 3), (2, np.float32(3))):
+        for library in (torch, tg, tg):
+            with pytest.raises(TypeError):
+                call(library, *bad)
+    for library in (torch, tg):
+        with pytest.raises(RuntimeError):
+            call(library, 2, -1)
+
+
+def changed(x, change):
+    change(x)
+    return x
+
+
+# A number that float32 can't hold is refused where it is stored, or weighs, and infinite where it is computed with.
+STORED = {
+    "full": lambda t, x, m, n: t.full((2,), n, dtype=x.dtype),
+    "full_like": lambda t, x, m, n: t.full_like(x, n),
+    "new_full": lambda t, x, m, n: x.new_full((2,), n),
+    "fill_": lambda t, x, m, n: x.fill_(n),
+    "masked_fill": lambda t, x, m, n: x.masked_fill(m, n),
+    "masked_fill_": lambda t, x, m, n: x.masked_fill_(m, n),
+    "where": lambda t, x, m, n: t.where(m, n, x),
+    "where-other": lambda t, x, m, n: t.where(m, x, n),
+    "setitem": lambda t, x, m, n: changed(x, lambda x: x.__setitem__(0, n)),
+    "setitem-mask": lambda t, x, m, n: changed(x, lambda x: x.__setitem__(m, n)),
+    "index_fill": lambda t, x, m, n: x.index_fill(0, t.tensor([0]), n),
+    "scatter": lambda t, x, m, n: x.scatter(0, t.tensor([0]), n),
+    "linspace": lambda t, x, m, n: t.linspace(n, n, 2),
+    "clamp": lambda t, x, m, n: x.clamp(min=n),
+    "clamp_": lambda t, x, m, n: x.clamp_(max=n),
+    "add-alpha": lambda t, x, m, n: x.add(x, alpha=n),
+    "sub_-alpha": lambda t, x, m, n: x.sub_(x * 0.5, alpha=n),
+    "lerp": lambda t, x, m, n: x.lerp(x * 0.5, n),
+    "addcmul": lambda t, x, m, n: x.addcmul(x, x, value=n),
+    "addcdiv_": lambda t, x, m, n: x.addcdiv_(x, x, value=n),
+    "add": lambda t, x, m, n: x + n,
+    "mul_": lambda t, x, m, n: x.mul_(n),
+    "gt": lambda t, x, m, n: x > n,
+    "maximum": lambda t, x, m, n: t.maximum(x, t.tensor(n)),
+    "tensor": lambda t, x, m, n: t.tensor([n, 1.0]),
+}
+
+
+@pytest.mark.parametrize("name", STORED)
+@pytest.mark.parametrize("number", [1e300, -3.5e38, 3e38, float("inf"), 10**40, -(10**40), 2**62])
+def test_numbers_too_large(name, number):
+    torch = pytest.importorskip("torch")
+    found = []
+    for t in (torch, tg, tg):
+        try:
+            result = STORED[name](t, t.tensor([1.0, 2.0]), t.tensor([True, False]), number)
+            found.append(result.numpy())
+        except (RuntimeError, OverflowError, ValueError):
+            found.append(None)
+    assert (found[0] is None) == (found[1] is None) == (found[2] is None)
+    if found[0] is not None:
+        np.testing.assert_array_equal(found[1], found[0])
+        np.testing.assert_array_equal(found[2], found[0])
+
+
+def test_zeros_keep_their_sign():
+    for _ in range(2):
+        assert not np.signbit(tg.full((1,), 0.0).numpy()) and np.signbit(tg.full((1,), -0.0).numpy())
+        assert not np.signbit(tg.ones(1).fill_(0).numpy()) and np.signbit(tg.ones(1).fill_(-0.0).numpy())
+
+
+@pytest.mark.parametrize("backend", backends.available())
+def test_sequences_are_the_same_on_every_backend(backend):
+    with backends.use(backend):
+        for dtype in (tg.float32, tg.float64, tg.int32, tg.int64, tg.uint8):
+            d = dtype.name
+            np.testing.assert_array_equal(tg.arange(3, 90, 7, dtype=dtype).numpy(), np.arange(3, 90, 7).astype(d))
+            np.testing.assert_array_equal(tg.eye(3, 5, dtype=dtype).numpy(), np.eye(3, 5, dtype=d))
+            x = tg.linspace(1, 200, 50_001, dtype=dtype).numpy()
+            assert x[0] == 1 and x[-1] == 200
+            np.testing.assert_allclose(
+                x.astype(float), np.linspace(1, 200, 50_001), rtol=1e-6, atol=dtype.category == 1
+            )
+        np.testing.assert_array_equal(tg.arange(0.5, 9, 0.3).numpy(), (0.5 + np.arange(29) * 0.3).astype(np.float32))
 
 
 def test_tensor_copies_and_as_tensor_shares():

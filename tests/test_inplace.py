@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tinygrad_edu import backends
 
 FORMS = {
     "add_": lambda x, y: x.add_(y),
@@ -30,6 +31,8 @@ FORMS = {
     "copy_": lambda x, y: x.copy_(y),
     "fill_": lambda x, y: x.fill_(3),
     "zero_": lambda x, y: x.zero_(),
+    "lerp_-tensor": lambda x, y: x.lerp_(y, y * 0.3),
+    "sub_-alpha": lambda x, y: x.sub_(y, alpha=2),
     "masked_fill_": lambda x, y: x.masked_fill_(x > 1, 0.5),
     "clamp_min_": lambda x, y: x.clamp_min_(1.0),
     "eq_": lambda x, y: x.eq_(y),
@@ -64,6 +67,34 @@ def test_values_and_gradients_equal_pytorch(form):
         found.append([plain.numpy(), z.detach().numpy(), *grads])
     for theirs, mine in zip(*found, strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=1e-12)
+
+
+@pytest.mark.parametrize("backend", [name for name in backends.available() if name != "numba"])  # it compiles for long
+@pytest.mark.parametrize("form", FORMS)
+def test_the_first_time_and_later(form, backend):
+    """The first call learns what to run; later ones run it in the tensor's own memory, however the operands lie."""
+    rng = np.random.default_rng(1)
+    a, b = rng.uniform(0.5, 2, (2, 3, 3))
+    for make in (tg.tensor, lambda x: tg.tensor(x.T.copy()).T, lambda x: tg.tensor(np.repeat(x, 2, 1))[:, ::2]):
+        for other in (lambda x: tg.tensor(b), lambda x: x, lambda x: x.T):
+            found = []
+            with backends.use(backend):
+                for _ in range(3):
+                    x = make(a)
+                    address, version = x.data_ptr(), x._version
+                    assert FORMS[form](x, other(x)) is x
+                    assert x.data_ptr() == address
+                    assert x._version > version or form in ("unsqueeze_",)
+                    found.append(x.numpy().copy())
+            assert np.array_equal(found[0], found[1]) and np.array_equal(found[0], found[2])
+
+
+def test_integer_powers_in_place():
+    for backend in backends.available():
+        with backends.use(backend):
+            for _ in range(2):
+                x = tg.tensor([2, -1, 3, 1]).pow_(tg.tensor([-1, -3, 2, -2]))
+                assert x.tolist() == [0, -1, 9, 1], backend
 
 
 @pytest.mark.parametrize("shape", [(), (5,), (3, 4)])

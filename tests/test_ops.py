@@ -34,6 +34,7 @@ UNREACHED = {
     "random_normal": RANDOM,
     "random_permutation": RANDOM,
     "random_uniform": RANDOM,
+    "random_bernoulli": RANDOM,
     "sgd_": UPDATE,
     "adam_": UPDATE,
     "rmsprop_": UPDATE,

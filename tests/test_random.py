@@ -49,6 +49,8 @@ def draws(k, n, dtype=tg.float32):
         "integers": philox.random_integers.apply(k, shape=(n,), low=-5, high=1000),
         "wide": philox.random_integers.apply(k, shape=(n,), low=-(2**63), high=2**63 - 1),
         "permutation": philox.random_permutation.apply(k, shape=(n,)),
+        "bernoulli": philox.random_bernoulli.apply(k, x.abs(), shape=(n,), dtype=dtype),
+        "chance": philox.random_bernoulli.apply(k, tg.tensor(0.3, dtype=dtype), shape=(n,), dtype=dtype),
         "dropout": philox.dropout_op.apply(x, k, p=0.3),
     }
 
@@ -158,6 +160,47 @@ def test_state_resumes():
         tg.set_rng_state(tg.tensor([1.0, 2.0]))
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("shape", [(4, 3), (0,)])
+def test_every_call_takes_one_stream(backend, shape):
+    x, p = tg.ones(shape), tg.full(shape, 0.3)
+    calls = [
+        lambda: tg.rand(shape),
+        lambda: tg.randn(*shape),
+        lambda: tg.randint(3, 9, shape),
+        lambda: tg.randperm(shape[0]),
+        lambda: tg.bernoulli(p),
+        lambda: tg.bernoulli(p.t() if p.ndim == 2 else p),
+        lambda: tg.bernoulli(p, 0.3),
+        lambda: x.uniform_(-1, 1),
+        lambda: x.normal_(),
+        lambda: x.bernoulli_(0.5),
+        lambda: x.bernoulli_(p),
+        lambda: x.exponential_(),
+        lambda: tg.Generator.take_key(tg.ops.random.default_generator),
+    ]
+    with backends.use(backend):
+        for call in calls:
+            for _ in range(2):  # the second time what to run is known
+                before, version = tg.get_rng_state().tolist()[1], x._version
+                drawn = call()
+                assert tg.get_rng_state().tolist()[1] == before + 1
+                assert drawn is not x or x._version > version
+
+
+def test_in_place_draws_what_a_new_tensor_gets():
+    for fill, new in (
+        (lambda x: x.uniform_(), lambda: tg.rand(5, 7)),
+        (lambda x: x.normal_(), lambda: tg.randn(5, 7)),
+        (lambda x: x.bernoulli_(0.3), lambda: tg.bernoulli(tg.zeros(5, 7), 0.3)),
+    ):
+        for x in (tg.zeros(5, 7), tg.zeros(7, 5).t(), tg.zeros(5, 14)[:, ::2]):
+            tg.manual_seed(6)
+            expected = new().tolist()
+            tg.manual_seed(6)
+            assert fill(x) is x and x.tolist() == expected
+
+
 def test_generators_are_apart():
     g = tg.Generator().manual_seed(3)
     tg.manual_seed(3)
@@ -203,11 +246,11 @@ def test_bernoulli_and_normal():
 def test_refuses():
     with pytest.raises(RuntimeError, match="rand: expected a floating-point dtype"):
         tg.rand(3, dtype=tg.int64)
-    with pytest.raises(RuntimeError, match="negative size"):
+    with pytest.raises(RuntimeError, match="rand: sizes must not be negative"):
         tg.rand(-3)
     with pytest.raises(RuntimeError, match="expected low < high"):
         tg.randint(3, 3, (1,))
-    with pytest.raises(RuntimeError, match="non-negative"):
+    with pytest.raises(RuntimeError, match="randperm: sizes must not be negative"):
         tg.randperm(-1)
     with pytest.raises(ValueError, match="dropout: the probability"):
         F.dropout(tg.rand(3), 1.1)
@@ -251,7 +294,11 @@ def test_a_replayed_step_draws_anew_and_as_an_eager_one():
     x = tg.ones(64)
 
     def step(x):
-        return F.dropout(x, 0.5) + tg.randn(64)
+        buffer.uniform_()
+        drawn = tg.rand(64) + tg.bernoulli(x * 0.5) + tg.randint(9, (64,)) + tg.randperm(64) * tg.arange(64)
+        return F.dropout(x, 0.5) + tg.randn(64) + drawn + buffer + tg.linspace(0, 1, 64)
+
+    buffer = tg.zeros(64)
 
     tg.manual_seed(4)
     eager = [step(x).tolist() for _ in range(3)]

@@ -7,6 +7,7 @@ Read next: storage.py, where an element finds its place in memory.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -71,11 +72,24 @@ def dtype_of_number(value: bool | int | float) -> dtype:
     return int64 if isinstance(value, int) else _default
 
 
-def held(value: bool | int | float, d: dtype, name: str) -> bool | int | float:
-    """A number as an integer dtype holds it: truncated, -1 in uint8 being 255, as in PyTorch; for others as it is.
+def refuse_huge(value: bool | int | float, name: str) -> None:
+    """Raise OverflowError, naming the op, for an int that no dtype holds."""
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        raise OverflowError(f"{name}: the int {value} is too large for a tensor")
 
-    Raises RuntimeError, naming the op, for a number that is too large for it, or none."""
+
+LARGEST_FLOAT32 = (2 - 2**-23) * 2.0**127
+
+
+def held(value: bool | int | float, d: dtype, name: str) -> bool | int | float:
+    """A number as a dtype holds it: for integers truncated, -1 in uint8 being 255, as in PyTorch; for others as it is.
+
+    Raises RuntimeError, naming the op, for a number that is too large for the dtype (infinities are floats like any
+    other), OverflowError for an int that is too large for any."""
+    refuse_huge(value, name)
     if d.category != 1:
+        if d is float32 and LARGEST_FLOAT32 < abs(value) < math.inf:
+            raise RuntimeError(f"{name}: the value {value} does not fit into {d}")
         return value
     highest = 255 if d is uint8 else 2 ** (8 * d.itemsize - 1) - 1
     if not (-highest - 2 < value < highest + 1):  # false of NaN

@@ -52,6 +52,7 @@ class UpdateOp(Op):
         return (0,) if self._writes is None else self._writes(spec)
 
     def run(self, spec: Spec, inputs: tuple[Tensor, ...]) -> Tensor:
+        """Run the op at a known signature."""
         changed = inputs[:1] if self._writes is None else [inputs[i] for i in self.writes(spec)]
         for x in changed:
             if x.needs_grad and modes.grad:

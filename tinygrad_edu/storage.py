@@ -21,7 +21,9 @@ try:
 except ImportError:  # backends/c.py keeps the reason and reports it
     ffi = lib = None
 
+C_NAMES = {"float32": "float", "float64": "double", "bool": "uint8_t"}
 NUMPY_DTYPES = {d: np.dtype(d.name) for d in DTYPES}
+C_POINTERS = {} if lib is None else {d: ffi.typeof(C_NAMES.get(d.name, f"{d.name}_t") + " *") for d in DTYPES}
 OF_NUMPY = {array: d for d, array in NUMPY_DTYPES.items()}  # native ones; quicker than by name
 
 
@@ -150,6 +152,21 @@ class Exposed(Storage):
 
 # in_range(address, n, low, high) -> whether n int64 are known to be all from low to high; without the core none is.
 in_range: Callable[[int, int, int, int], int] = (lambda *_: 0) if lib is None else lib.tg_in_range
+
+
+# probabilities(address, n, dtype's index) -> whether n floats are known to be all from 0 to 1.
+probabilities: Callable[[int, int, int], int] = (lambda *_: 0) if lib is None else lib.tg_probabilities
+
+
+def from_numbers(numbers: list[Any], d: dtype) -> Storage:
+    """New memory that holds Python numbers. Raises OverflowError for an int that the dtype can't hold, TypeError for a
+    float that an integer dtype shall hold."""
+    if lib is None:
+        with np.errstate(over="ignore"):
+            return adopt(np.array(numbers, NUMPY_DTYPES[d]))
+    storage = allocate(len(numbers) * d.itemsize)
+    ffi.cast(C_POINTERS[d], storage.address)[0 : len(numbers)] = numbers
+    return storage
 
 
 _sizes: dict[tuple[int, ...], Any] = {}  # shapes as C reads them

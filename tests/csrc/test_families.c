@@ -604,16 +604,17 @@ static void resampled(int kernel, int x, const char *types) {
         }
 }
 
-/* ---- random: `types` as for elementwise, k for the key, p for an output in one dimension; the bounds serve whole and
- * real numbers ---- */
+/* ---- random, create: `types` as for elementwise, k for a key, K for a state that moves on, p for an output in one
+ * dimension, m for a matrix; the bounds serve whole and real numbers ---- */
 
 static void drawn(int kernel, int x, const char *types) {
     EACH_LAYOUT(s, layout) {
+        if (*types == 'm' && shapes[s].ndim != 2) continue;
         trial t = trial_new(kernel, (int)strlen(types));
         int64_t two = 2, count = 1;
         for (int d = 0; d < shapes[s].ndim; d++) count *= shapes[s].shape[d];
         for (int i = 0; i < t.node->n_args; i++) {
-            if (types[i] == 'k')
+            if (types[i] == 'k' || types[i] == 'K')
                 trial_array(&t, i, TG_I64, 1, &two, PLAIN);
             else if (types[i] == 'p')
                 trial_array(&t, i, x, 1, &count, PLAIN);
@@ -621,8 +622,8 @@ static void drawn(int kernel, int x, const char *types) {
                 trial_array(&t, i, x, shapes[s].ndim, shapes[s].shape, i && s & 1 ? layout : PLAIN);
         }
         t.node->ints[0] = 3, t.node->ints[1] = 30000, t.node->n_ints = 2;
-        t.node->floats[0] = 0.5, t.node->floats[1] = 2;
-        trial_run(&t, 0);
+        t.node->floats[0] = 0.5, t.node->floats[1] = t.node->floats[2] = 2;
+        trial_run(&t, strchr(types, 'K') ? 2 : 0);
     }
 }
 
@@ -713,6 +714,7 @@ static const family_case cases[] = {
 #define FUNCTION_OF_2 BINARY
 #define FLAG_GRADIENT BINARY
 #define RARE_BINARY BINARY
+#define TERNARY(name, ...) {#name, elementwise, "xxxx"},
 #define CHOICE(name, ...) {#name, elementwise, "xbxx"},
 #define TEST(name, ...) {#name, elementwise, "bx"},
 #define COMPARE(name, ...) {#name, elementwise, "bxx"},
@@ -744,6 +746,9 @@ static const family_case cases[] = {
     {"place", put_in_place, ""},
     {"cat", cat, ""},
     {"stack", cat, ""},
+    {"arange", drawn, "x"},
+    {"linspace", drawn, "x"},
+    {"eye", drawn, "m"},
     {"tril", triangle, ""},
     {"triu", triangle, ""},
     {"gather", positions, "rtn"},
@@ -792,10 +797,11 @@ static const family_case cases[] = {
     {"cross_entropy_grad", classes, "xoxtw"},
     {"nll_loss", classes, "oxtw"},
     {"nll_loss_grad", classes, "xoxtw"},
-    {"random_uniform", drawn, "xk"},
-    {"random_normal", drawn, "xk"},
-    {"random_integers", drawn, "xk"},
-    {"random_permutation", drawn, "pk"},
+    {"random_uniform", drawn, "xK"},
+    {"random_normal", drawn, "xK"},
+    {"random_bernoulli", drawn, "xKx"},
+    {"random_integers", drawn, "xK"},
+    {"random_permutation", drawn, "pK"},
     {"dropout", drawn, "xxk"},
     {"take_key", take_key, ""},
     {"batch_moments", channels, "mx-"},

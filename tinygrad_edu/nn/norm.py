@@ -37,7 +37,7 @@ class LayerNorm(Module):
         dtype: DType | None = None,
     ) -> None:
         super().__init__()
-        shape = shape_args((normalized_shape,))
+        shape = shape_args((normalized_shape,), "layer_norm")
         self.normalized_shape, self.eps, self.elementwise_affine = shape, eps, elementwise_affine
         for name, wanted in (("weight", elementwise_affine), ("bias", elementwise_affine and bias)):
             parameter = Parameter(empty(*shape, dtype=dtype, device=device)) if wanted else None
@@ -75,7 +75,7 @@ class RMSNorm(Module):
         dtype: DType | None = None,
     ) -> None:
         super().__init__()
-        shape = shape_args((normalized_shape,))
+        shape = shape_args((normalized_shape,), "rms_norm")
         self.normalized_shape, self.eps, self.elementwise_affine = shape, eps, elementwise_affine
         weight = Parameter(empty(*shape, dtype=dtype, device=device)) if elementwise_affine else None
         self.register_parameter("weight", weight)

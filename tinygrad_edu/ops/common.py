@@ -6,6 +6,7 @@ Nothing here computes. Read next: elementwise.py, where the ops are.
 from __future__ import annotations
 
 import contextlib
+import math
 import operator
 from collections.abc import Callable
 from typing import Any, Literal
@@ -13,12 +14,13 @@ from typing import Any, Literal
 import numpy as np
 
 from .. import storage as memory
-from ..dtypes import bool_, dtype, dtype_of_number, get_default_dtype, result_type
+from ..dtypes import bool_, dtype, dtype_of_number, get_default_dtype, held, refuse_huge, result_type
 from ..op import Fetch, Op, Spec
-from ..storage import Layout
+from ..storage import Layout, layout_of
 from ..tensor import Tensor
 
 Number = bool | int | float
+Known = tuple[Spec, tuple[Tensor, ...]]  # what is run for a signature met before
 
 
 def is_number(x: object) -> bool:
@@ -38,16 +40,40 @@ def constant(value: Number, d: dtype) -> Tensor:
     key = (value or str(value), d)  # 0.0 equals -0.0, their texts do not
     known = _constants.get(key)
     if known is None:
+        refuse_huge(value, "a number beside tensors")
         if len(_constants) > 4096:
             _constants.clear()
-        known = _constants[key] = Tensor.over(*memory.from_python(value, d))
+        if d.is_floating_point:  # 1e300 is infinite in float32, without a word
+            known = Tensor.over(memory.from_numbers([value], d), layout_of((), d))
+        else:
+            known = Tensor.over(*memory.from_python(value, d))
+        _constants[key] = known
     return known
 
 
-def beside(x: Tensor, y: Any) -> Any:
-    """A Python number beside a tensor of floats as a tensor of its dtype, which is quicker than promotion; else y."""
-    number = y.__class__ is float or y.__class__ is int
-    return constant(y, x.layout.dtype) if number and x.layout.dtype.is_floating_point else y
+_stored: dict[tuple[Any, dtype], Tensor] = {}
+
+
+def stored(value: Number, d: dtype, name: str) -> Tensor:
+    """A number that is written as it is (fill_, where), not computed with, as constant() gives it.
+
+    Raises RuntimeError, naming the op, for one that the dtype can't hold: arithmetic takes 1e300 for infinity."""
+    key = (value or str(value), d)
+    known = _stored.get(key)
+    if known is None:
+        if len(_stored) > 4096:
+            _stored.clear()
+        known = _stored[key] = constant(held(value, d, name), d)
+    return known
+
+
+def beside(x: Tensor, y: Any, stored_by: str = "") -> Any:
+    """A Python number beside a tensor of floats as a tensor of its dtype, which is quicker than promotion; else y.
+
+    stored_by: the name of an op that stores the number as it is."""
+    if not (y.__class__ is float or y.__class__ is int) or not x.layout.dtype.is_floating_point:
+        return y
+    return stored(y, x.layout.dtype, stored_by) if stored_by else constant(y, x.layout.dtype)
 
 
 def as_tensor(x: Any, name: str) -> Tensor:
@@ -196,11 +222,28 @@ def remember(op: Op, inputs: tuple[Tensor, ...], key: tuple[Any, ...], **attrs: 
     return spec
 
 
-def shape_args(args: tuple[Any, ...]) -> tuple[int, ...]:
-    """f(2, 3), f((2, 3)) and f([2, 3]) as (2, 3)."""
+def ints(args: tuple[Any, ...], name: str) -> tuple[Any, ...]:
+    """f(2, 3), f((2, 3)) and f([2, 3]) as (2, 3); the numbers may still be bools, NumPy's, or 0-d tensors of ints.
+
+    Raises TypeError, naming the function, for what is no int; of bools, as PyTorch does, only for a first one."""
     if len(args) == 1 and isinstance(args[0], (tuple, list)):
         args = tuple(args[0])
-    return tuple([n if n.__class__ is int else integer(n, "a size") for n in args])
+    try:
+        math.gcd(*args)  # looks at all of them, at a third of a loop's cost
+    except TypeError:
+        raise TypeError(f"{name}: expected ints, got {args}") from None
+    if args and args[0].__class__ is bool:
+        raise TypeError(f"{name}: expected ints, got {args}")
+    return args
+
+
+def shape_args(args: tuple[Any, ...], name: str) -> tuple[int, ...]:
+    """f(2, 3), f((2, 3)) and f([2, 3]) as the shape (2, 3). Raises RuntimeError for a negative size, TypeError for what
+    is no int."""
+    shape = tuple([int(n) for n in ints(args, name)])
+    if any(n < 0 for n in shape):
+        raise RuntimeError(f"{name}: sizes must not be negative, got {shape}")
+    return shape
 
 
 def zeros_as(x: Tensor) -> Tensor:
@@ -212,6 +255,21 @@ def refuse_bools(name: str, *operands: Any) -> None:
     """Raise RuntimeError, naming the op, if an operand (or a dtype) is bool."""
     if any(isinstance(x, bool) or x is bool_ or getattr(x, "dtype", None) is bool_ for x in operands):
         raise RuntimeError(f"{name} is not supported for bool; use ~ or logical_not(), ^ or logical_xor(), or a cast")
+
+
+class Maker(Op):
+    """An op whose output's shape and dtype are attributes, as is what it is filled with: numbers."""
+
+    working_input = None
+
+    def __init__(self, reference: Callable[..., None], out_dtype: dtype | None = None, name: str = "") -> None:
+        super().__init__(reference, lambda *_, shape, **__: shape, out_dtype or (lambda *_, dtype, **__: dtype), name)
+
+    def c_arguments(self, spec: Spec) -> tuple[list[Layout], list[int], list[float]]:
+        """Without the shape, which is the output's."""
+        values = [v for name, v in spec.attrs.items() if name not in ("shape", "dtype")]
+        whole = [v for v in values if isinstance(v, int)]
+        return [spec.layout, *spec.inputs], whole, [v for v in values if isinstance(v, float)]
 
 
 class OptionalInputs(Op):

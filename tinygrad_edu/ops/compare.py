@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import bool_, result_type, uint8
+from ..dtypes import bool_, held, result_type, uint8
 from ..modes import modes
 from ..op import Op, Spec
 from ..storage import Layout
 from ..tensor import Tensor
 from .common import (
     Binary,
+    Known,
     Unary,
     as_tensor,
     beside,
@@ -26,8 +27,8 @@ from .common import (
     broadcasting,
     constant,
     is_number,
-    promoted,
     refuse_bools,
+    stored,
     unary,
 )
 
@@ -183,9 +184,9 @@ class Where(Op):
     def __call__(self, condition: Any, input: Any = None, other: Any = None) -> Tensor:  # type: ignore[override]
         """With the condition alone: nonzero(condition, as_tuple=True)."""
         if isinstance(input, Tensor):
-            other = beside(input, other)
+            other = beside(input, other, "where")
         elif isinstance(other, Tensor):
-            input = beside(other, input)
+            input = beside(other, input, "where")
         try:  # three tensors of a signature met before: only a bool and two equal dtypes ever get one
             spec = self.specs.get((condition.layout, input.layout, other.layout))
         except AttributeError:
@@ -201,7 +202,9 @@ class Where(Op):
             condition = condition.to(bool_)
         if condition.layout.dtype is not bool_:
             raise RuntimeError(f"where: the condition must be a bool tensor, got {condition.layout.dtype}")
-        return self.apply(condition, *promoted("where", input, other))
+        d = result_type(*[x if is_number(x) else as_tensor(x, "where") for x in (input, other)])
+        input, other = (stored(x, d, "where") if is_number(x) else as_tensor(x, "where").to(d) for x in (input, other))
+        return self.apply(condition, input, other)
 
 
 @partial(Where, shape=broadcasting("where"), out_dtype=lambda condition, input, other: input.dtype)
@@ -254,12 +257,9 @@ class Clamp(Op):
         """Elements below min become min, then those above max become max. NaN stays.
 
         Raises RuntimeError without any bound."""
-        try:  # a signature met before
-            spec = self.specs[input.layout, min, max]
-        except (KeyError, TypeError, AttributeError):
-            pass
-        else:
-            return self.run(spec, (input,))
+        known = self.known(input, min, max)
+        if known is not None:
+            return self.run(*known)
         bounds = [bound for bound in (min, max) if bound is not None]
         if not bounds:
             raise RuntimeError("clamp: at least one of min and max must not be None")
@@ -269,6 +269,8 @@ class Clamp(Op):
         x = x if x.layout.dtype is d else x.to(d)
         if all(isinstance(bound, (bool, int, float)) and bound == bound for bound in bounds):
             lowest, highest = -math.inf if min is None else float(min), math.inf if max is None else float(max)
+            if d.is_floating_point:
+                held(lowest, d, "clamp"), held(highest, d, "clamp")
             spec = self.spec((x,), {"min": lowest, "max": highest})
             if x is input:
                 self.specs[x.layout, min, max] = spec
@@ -279,6 +281,13 @@ class Clamp(Op):
                 x = where(beyond(x, bound), bound, x)
                 x = where(strange, math.nan, x) if d.is_floating_point else x  # no gradient to either
         return x
+
+    def known(self, input: Any, min: Any = None, max: Any = None) -> Known | None:
+        """What is run for a tensor and bounds met before."""
+        try:
+            return self.specs[input.layout, min, max], (input,)
+        except (KeyError, TypeError, AttributeError):
+            return None
 
 
 @partial(Clamp, shape=broadcasting("clamp"))

@@ -1,31 +1,32 @@
 """New tensors, and conversions between dtypes.
 
-Constant ones are a copy of one number seen in the wanted shape, so a step recorded by tg.replay makes them anew each
-time. Every function takes dtype=, requires_grad= and device= ("cpu" is the only one). Left out: layout=, pin_memory=,
-out=. Read next: inplace.py.
+Constant ones are a copy of one number seen in the wanted shape, sequences are ops without an input: a step recorded by
+tg.replay makes them anew each time. Every function takes dtype=, requires_grad= and device= ("cpu" is the only one).
+Left out: layout=, pin_memory=, out=. Read next: inplace.py.
 """
 
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from .. import backends
 from .. import storage as memory
-from ..dtypes import BY_NAME, dtype_of_number, get_default_dtype, held, int64
+from ..dtypes import BY_NAME, bool_, dtype_of_number, get_default_dtype, held, int64
 from ..dtypes import dtype as Dtype  # parameters are named dtype and device
 from ..interop import device as Device
 from ..modes import watching
 from ..op import Spec
-from ..storage import layout_of
+from ..storage import Layout, layout_of
 from ..tensor import Tensor
-from .common import Number, as_number, constant, shape_args
+from .common import Maker, Number, ints, is_number, remember, shape_args, stored
 from .move import cast_op, copy_op
 
 
-def _finished(x: Tensor, requires_grad: bool, place: Any) -> Tensor:
+def finished(x: Tensor, requires_grad: bool, place: Any) -> Tensor:
     if place is not None:
         Device(place)  # raises for any other
     if requires_grad:
@@ -33,13 +34,45 @@ def _finished(x: Tensor, requires_grad: bool, place: Any) -> Tensor:
     return x
 
 
-def _from_array(data: Any, d: Dtype | None) -> Tensor:
-    x = Tensor.over(*memory.from_python(data, d))
-    if d is not None and d.category == 1 and x.layout.numel and not isinstance(data, (np.ndarray, np.generic)):
-        numbers = np.asarray(data)
-        for extreme in (numbers.min(), numbers.max()):
-            held(extreme.item(), d, "tensor")
-    return copy_op(x) if watching else x  # a recorded step may change it, and shall find it unchanged next time
+# From data
+
+PLAIN, NESTED = frozenset((float, int, bool)), frozenset((list, tuple))
+
+
+def _gathered(data: Any, numbers: list[Any], kinds: set[Any]) -> tuple[int, ...] | None:
+    """Add the numbers of nested lists to `numbers` and their classes to `kinds`; give the lists' shape, or None where
+    it is no regular one of Python numbers alone."""
+    if data.__class__ not in NESTED:
+        numbers.append(data)
+        kinds.add(data.__class__)
+        return () if data.__class__ in PLAIN else None
+    inside = {*map(type, data)}
+    if inside <= PLAIN:
+        numbers.extend(data)
+        kinds |= inside
+        return (len(data),)
+    shapes = {_gathered(x, numbers, kinds) for x in data}
+    shape = shapes.pop()
+    return None if shapes or shape is None else (len(data), *shape)
+
+
+def _of_numbers(data: Any, d: Dtype | None) -> Tensor | None:
+    """A tensor of Python numbers in nested lists; None for other data, which NumPy knows better."""
+    numbers: list[Any] = []
+    kinds: set[Any] = set()
+    shape = _gathered(data, numbers, kinds)
+    if shape is None:
+        return None
+    if d is None:
+        d = get_default_dtype() if float in kinds or not kinds else int64 if int in kinds else bool_
+    try:
+        if d is bool_:
+            numbers = [bool(x) for x in numbers]
+        elif d.category == 1 and (d is not int64 or float in kinds):
+            numbers = [held(x, d, "tensor") for x in numbers]
+        return Tensor.over(memory.from_numbers(numbers, d), layout_of(shape, d))
+    except OverflowError:
+        raise RuntimeError(f"tensor: one of the ints does not fit into {d}") from None
 
 
 def _plain(data: Any) -> Any:
@@ -49,18 +82,21 @@ def _plain(data: Any) -> Any:
     return data.tolist() if isinstance(data, Tensor) else data
 
 
-# From data
-
-
 def tensor(data: Any, *, dtype: Dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """A leaf with a copy of data: numbers, nested lists, an array or a tensor. Without dtype Python's floats become the
-    default float, its ints int64, its bools bool; arrays keep theirs. Raises TypeError, ValueError for no such data."""
+    default float, its ints int64, its bools bool; arrays keep theirs. Raises TypeError, ValueError for no such data,
+    RuntimeError for numbers that an integer dtype can't hold."""
     if isinstance(data, Tensor):
         x = copy_op(data.detach())
-        x = x if dtype is None else to(x, dtype)
-    else:
-        x = _from_array(_plain(data), dtype)
-    return _finished(x, requires_grad, device)
+        return finished(x if dtype is None else to(x, dtype), requires_grad, device)
+    made = _of_numbers(data, dtype)
+    if made is None:
+        plain = _plain(data)
+        made = None if plain is data else _of_numbers(plain, dtype)
+        if made is None:
+            made = Tensor.over(*memory.from_python(plain, dtype))
+    # A recorded step may change what it made of data, and shall find it unchanged next time.
+    return finished(copy_op(made) if watching else made, requires_grad, device)
 
 
 def as_tensor(data: Any, dtype: Dtype | None = None, device: Any = None) -> Tensor:
@@ -68,7 +104,7 @@ def as_tensor(data: Any, dtype: Dtype | None = None, device: Any = None) -> Tens
     if isinstance(data, np.ndarray) and data.dtype.name in BY_NAME and all(s >= 0 for s in data.strides):
         data = from_numpy(data)
     if isinstance(data, Tensor):
-        return _finished(data if dtype is None else to(data, dtype), False, device)
+        return finished(data if dtype is None else to(data, dtype), False, device)
     return tensor(data, dtype=dtype, device=device)
 
 
@@ -92,83 +128,110 @@ _fills: dict[tuple[Any, ...], tuple[Spec, tuple[Tensor]]] = {}
 backends.on_change.append(_fills.clear)
 
 
-def _filled(name: str, size: Any, value: Number, d: Dtype) -> Tensor:
-    """A new tensor of one value: a copy of the number, seen in that shape."""
-    key = (size, value or str(value), d)  # 0.0 equals -0.0, their texts do not
-    try:
-        known = _fills.get(key)
-    except TypeError:  # sizes in a list
-        return _filled(name, _shape((size,), name), value, d)
+def _filled(name: str, size: tuple[Any, ...], value: Number, d: Dtype, requires_grad: bool, place: Any) -> Tensor:
+    """A new tensor of one value: a copy of the number, seen in that shape. size is what ints() or a layout gives."""
+    known = _fills.get((size, value or str(value), d))  # 0.0 equals -0.0, their texts do not
     if known is None:
         if len(_fills) > 4096:
             _fills.clear()
-        seen = constant(value, d).expand(_shape((size,), name))
-        known = _fills[key] = copy_op.spec((seen,), {}), (seen,)
-    return copy_op.run(*known)
+        shape = shape_args(size, name)
+        seen = stored(value, d, name).expand(shape)
+        known = _fills[shape, value or str(value), d] = copy_op.spec((seen,), {}), (seen,)
+    return finished(copy_op.run(*known), requires_grad, place)
+
+
+def _number(x: Any, name: str) -> Number:
+    """A number, also a NumPy scalar or a tensor of one element. Raises TypeError for what is none."""
+    number = x.item() if isinstance(x, (Tensor, np.generic)) else x
+    if not is_number(number):
+        raise TypeError(f"{name}: expected a number, got {type(x).__name__}")
+    return number  # type: ignore[no-any-return]
 
 
 def full(
     size: Any, fill_value: Number, *, dtype: Dtype | None = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
-    """fill_value everywhere; without dtype the number's own: bool, int64 or the default float."""
-    value = as_number(fill_value)
-    d = dtype or dtype_of_number(value)
-    return _finished(_filled("full", size, held(value, d, "full"), d), requires_grad, device)
+    """fill_value everywhere; without dtype the number's own: bool, int64 or the default float.
 
-
-def _sizes(args: tuple[Any, ...]) -> Any:
-    """f(2, 3) and f((2, 3)) as (2, 3)."""
-    return args[0] if len(args) == 1 and isinstance(args[0], (tuple, list)) else args
-
-
-def _shape(size: tuple[Any, ...], name: str) -> tuple[int, ...]:
-    shape = shape_args(size)
-    if any(n < 0 for n in shape):
-        raise RuntimeError(f"{name}: sizes must not be negative, got {shape}")
-    return shape
+    Raises RuntimeError for a number that the dtype can't hold."""
+    if not isinstance(size, (tuple, list)):
+        raise TypeError(f"full: size must be a tuple of ints, got {type(size).__name__}")
+    value = fill_value if fill_value.__class__ is float else _number(fill_value, "full")
+    return _filled("full", ints((size,), "full"), value, dtype or dtype_of_number(value), requires_grad, device)
 
 
 def zeros(*size: Any, dtype: Dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """0 everywhere, in the default float dtype."""
-    return _finished(_filled("zeros", _sizes(size), 0, dtype or get_default_dtype()), requires_grad, device)
+    return _filled("zeros", ints(size, "zeros"), 0, dtype or get_default_dtype(), requires_grad, device)
 
 
 def ones(*size: Any, dtype: Dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """1 everywhere, in the default float dtype."""
-    return _finished(_filled("ones", _sizes(size), 1, dtype or get_default_dtype()), requires_grad, device)
+    return _filled("ones", ints(size, "ones"), 1, dtype or get_default_dtype(), requires_grad, device)
+
+
+_layouts: dict[tuple[tuple[Any, ...], Dtype], Layout] = {}
 
 
 def empty(*size: Any, dtype: Dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Memory as it comes: write before you read."""
-    x = Tensor.empty(layout_of(_shape(size, "empty"), dtype or get_default_dtype()))
-    return _finished(x, requires_grad, device)
+    sizes, d = ints(size, "empty"), dtype or get_default_dtype()
+    layout = _layouts.get((sizes, d))
+    if layout is None:
+        if len(_layouts) > 4096:
+            _layouts.clear()
+        shape = shape_args(size, "empty")
+        layout = _layouts[shape, d] = layout_of(shape, d)
+    return finished(Tensor.empty(layout), requires_grad, device)
 
 
 def zeros_like(input: Tensor, *, dtype: Dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """0 everywhere, in input's shape and, without dtype, its dtype."""
-    return full_like(input, 0, dtype=dtype, device=device, requires_grad=requires_grad)
+    layout = input.layout
+    return _filled("zeros_like", layout.shape, 0, dtype or layout.dtype, requires_grad, device)
 
 
 def ones_like(input: Tensor, *, dtype: Dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """1 everywhere, in input's shape and, without dtype, its dtype."""
-    return full_like(input, 1, dtype=dtype, device=device, requires_grad=requires_grad)
+    layout = input.layout
+    return _filled("ones_like", layout.shape, 1, dtype or layout.dtype, requires_grad, device)
 
 
 def full_like(
     input: Tensor, fill_value: Number, *, dtype: Dtype | None = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """fill_value everywhere, in input's shape and, without dtype, its dtype."""
-    d = dtype or input.layout.dtype
-    return full(input.layout.shape, fill_value, dtype=d, device=device, requires_grad=requires_grad)
+    layout = input.layout
+    value = fill_value if fill_value.__class__ is float else _number(fill_value, "full_like")
+    return _filled("full_like", layout.shape, value, dtype or layout.dtype, requires_grad, device)
 
 
 def empty_like(input: Tensor, *, dtype: Dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Memory as it comes, in input's shape and, without dtype, its dtype."""
-    d = dtype or input.layout.dtype
-    return empty(input.layout.shape, dtype=d, device=device, requires_grad=requires_grad)
+    layout = input.layout
+    return finished(Tensor.empty(layout_of(layout.shape, dtype or layout.dtype)), requires_grad, device)
 
 
-# Sequences
+# Sequences: ops without an input. Their specs are found by what the user passed: classes tell 2 from 2.0 and True.
+
+
+@partial(Maker, name="arange")
+def arange_op(out, *, shape, first, step, dtype):
+    """first + i step, in int64 or float64."""
+    out[...] = (first + np.arange(out.size) * step).astype(out.dtype)
+
+
+@partial(Maker, name="linspace")
+def linspace_op(out, *, shape, first, last, step, dtype):
+    """first + i step in the first half, last - (n - 1 - i) step in the second: both ends are exact."""
+    i, n = np.arange(out.size), out.size
+    out[...] = np.where(i < max(n // 2, 1), first + step * i, last - step * (n - 1 - i)).astype(out.dtype)
+
+
+@partial(Maker, name="eye")
+def eye_op(out, *, shape, dtype):
+    """1 where row and column are equal, else 0."""
+    out[...] = np.eye(*shape)
 
 
 def arange(
@@ -183,7 +246,19 @@ def arange(
     """start, start + step, ... below end (arange(n): 0 to n - 1); int64 of ints, else the default float.
 
     Raises RuntimeError for a step of 0 or one that leads away from end."""
-    first, last, by = (as_number(x) for x in ((0, start, step) if end is None else (start, end, step)))
+    key = start, end, step, start.__class__, end.__class__, step.__class__, dtype, get_default_dtype()
+    spec = arange_op.specs.get(key)
+    if spec is None:
+        given = (0, start, step) if end is None else (start, end, step)
+        attrs = _arange([_number(x, "arange") for x in given], dtype)
+        lasting = PLAIN.issuperset(map(type, given))  # a tensor may hold another number next time
+        spec = remember(arange_op, (), key, **attrs) if lasting else arange_op.spec((), attrs)
+    return finished(arange_op.run(spec, ()), requires_grad, device)
+
+
+def _arange(numbers: list[Any], dtype: Dtype | None) -> dict[str, Any]:
+    """What arange_op needs to know."""
+    first, last, by = numbers
     if not all(math.isfinite(x) for x in (first, last, by)):
         raise RuntimeError(f"arange: start, end and step must be finite, got {first}, {last}, {by}")
     whole = all(isinstance(x, int) for x in (first, last, by))
@@ -195,10 +270,8 @@ def arange(
     if (last - first) * by < 0:
         raise RuntimeError(f"arange: from {first} no steps of {by} lead to {last}")
     n = max(0, -((first - last) // by)) if whole or d is int64 else math.ceil((last - first) / by)
-    if not d.is_floating_point:
-        first, by = int(first), int(by)
-    values = first + np.arange(n, dtype=np.float64 if d.is_floating_point else np.int64) * by
-    return _finished(_from_array(values, d), requires_grad, device)
+    number = float if d.is_floating_point else int
+    return {"shape": (n,), "first": number(first), "step": number(by), "dtype": d}
 
 
 def linspace(
@@ -213,25 +286,29 @@ def linspace(
     """`steps` numbers in even distances from start to end (numbers or 0-d tensors), both included.
 
     Integers are what floats give, truncated. Raises RuntimeError for steps < 0."""
-    if isinstance(steps, float):
-        raise TypeError(f"linspace: steps must be an int, got {steps}")
-    if steps < 0:
-        raise RuntimeError(f"linspace: number of steps must not be negative, got {steps}")
     d = dtype or get_default_dtype()
-    first, last = (x.item() if isinstance(x, Tensor) else as_number(x) for x in (start, end))
-    if not d.is_floating_point:
-        first, last = int(first), int(last)
-    step, i = (last - first) / max(steps - 1, 1), np.arange(steps)
-    values = np.where(i < max(steps // 2, 1), first + step * i, last - step * (steps - 1 - i))  # both ends are exact
-    return _finished(_from_array(values, d), requires_grad, device)
+    key = start, end, steps, start.__class__, end.__class__, steps.__class__, d
+    spec = linspace_op.specs.get(key)
+    if spec is None:
+        shape = shape_args((steps,), "linspace")
+        first, last = (float(held(_number(x, "linspace"), d, "linspace")) for x in (start, end))
+        step = (last - first) / max(steps - 1, 1)
+        attrs = {"shape": shape, "first": first, "last": last, "step": step, "dtype": d}
+        lasting = PLAIN.issuperset(map(type, (start, end, steps)))
+        spec = remember(linspace_op, (), key, **attrs) if lasting else linspace_op.spec((), attrs)
+    return finished(linspace_op.run(spec, ()), requires_grad, device)
 
 
 def eye(
     n: int, m: int | None = None, *, dtype: Dtype | None = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """The matrix (n, m), default (n, n), with 1 on the diagonal and 0 elsewhere."""
-    _shape((n, n if m is None else m), "eye")
-    return _finished(_from_array(np.eye(n, m), dtype or get_default_dtype()), requires_grad, device)
+    size, d = ints((n, n if m is None else m), "eye"), dtype or get_default_dtype()
+    spec = eye_op.specs.get((size, d))
+    if spec is None:
+        shape = shape_args(size, "eye")
+        spec = remember(eye_op, (), (shape, d), shape=shape, dtype=d)
+    return finished(eye_op.run(spec, ()), requires_grad, device)
 
 
 # As methods: with the tensor's dtype

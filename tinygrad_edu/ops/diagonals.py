@@ -16,7 +16,7 @@ from ..dtypes import dtype as Dtype
 from ..dtypes import int64
 from ..tensor import Tensor
 from .common import as_tensor, normal_dim
-from .create import _finished, arange
+from .create import arange, finished
 from .gather import index_copy
 from .index import getitem
 from .join import cat
@@ -101,7 +101,7 @@ def _triangle(name: str, part: Any, row: int, col: int, offset: int, dtype: Dtyp
     if row < 0 or col < 0:
         raise RuntimeError(f"{name}: sizes must not be negative, got {row} and {col}")
     found = np.array(np.nonzero(part(np.ones((row, col), bool), offset)))
-    return _finished(Tensor.over(*memory.from_python(found, dtype)), False, device)
+    return finished(Tensor.over(*memory.from_python(found, dtype)), False, device)
 
 
 # A part replaced: what x[part] = src does, out of place

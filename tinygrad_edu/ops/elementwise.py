@@ -8,21 +8,29 @@ Read next: compare.py, activation.py, then reduce.py.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from ..dtypes import bool_, int64, result_type
+from ..dtypes import bool_, held, int64
+from ..op import Op
 from ..tensor import Tensor
 from .common import (
     Binary,
+    Known,
     Number,
     Unary,
     as_number,
     as_tensor,
     binary,
+    broadcasting,
     is_number,
+    promoted,
+    refuse_bools,
+    remember,
+    stored,
     unary,
     zeros_as,
 )
@@ -35,15 +43,39 @@ TWO_OVER_SQRT_PI = 2 / math.sqrt(math.pi)
 
 
 class Scaled(Binary):
-    """add and sub: input + alpha * other."""
+    """add and sub: input + sign * alpha * other."""
 
-    def __call__(self, input: Any, other: Any, *, alpha: Number = 1) -> Tensor:  # type: ignore[override]
-        if alpha == 1:
+    def __init__(self, reference: Callable[..., None], sign: int = 1, bools: bool = True) -> None:
+        super().__init__(reference, bools=bools)
+        self.sign = sign
+
+    def __call__(self, input: Any, other: Any, *, alpha: Any = 1) -> Tensor:  # type: ignore[override]
+        if alpha == 1 and alpha is not True:
             return super().__call__(input, other)
-        d = result_type(*[x if is_number(x) else as_tensor(x, self.name) for x in (input, other)])
-        if isinstance(alpha, float) and not d.is_floating_point:
-            raise RuntimeError(f"{self.name}: alpha={alpha} must be an integer for tensors of {d}")
-        return super().__call__(input, mul(as_tensor(other, self.name).to(d), alpha))
+        known = self.known(input, other, alpha)
+        if known is not None:
+            return add_scaled.run(*known)
+        a, b = promoted(self.name, input, other)
+        d, alpha = a.layout.dtype, as_number(alpha)
+        if not is_number(alpha):
+            raise TypeError(f"{self.name}: alpha must be a number, got {type(alpha).__name__}")
+        if (isinstance(alpha, float) and not d.is_floating_point) or (isinstance(alpha, bool) and d is not bool_):
+            raise RuntimeError(f"{self.name}: alpha={alpha} does not go with tensors of {d}")
+        if not d.is_floating_point:  # exact for large integers, as an attribute would not be
+            return super().__call__(a, mul(b, bool(alpha) if d is bool_ else alpha))
+        scale = float(held(self.sign * alpha, d, self.name))
+        spec = remember(add_scaled, (a, b), (a.layout, b.layout, scale), alpha=scale)
+        return add_scaled.run(spec, (a, b))
+
+    def known(self, input: Any, other: Any, alpha: Any = 1) -> Known | None:
+        """What is run for two tensors and an alpha met before."""
+        if alpha.__class__ is bool:
+            return None
+        try:
+            spec = add_scaled.specs.get((input.layout, other.layout, self.sign * alpha))
+        except (AttributeError, TypeError):
+            return None
+        return None if spec is None else (spec, (input, other))
 
 
 @Scaled
@@ -55,13 +87,22 @@ def add(out, input, other):
 add.vjps(input=lambda g: g, other=lambda g: g)
 
 
-@partial(Scaled, bools=False)
+@partial(Scaled, sign=-1, bools=False)
 def sub(out, input, other):
     """input - alpha * other. Raises RuntimeError for bools."""
     np.subtract(input, other, out=out)
 
 
 sub.vjps(input=lambda g: g, other=lambda g: -g)
+
+
+@partial(Op, shape=broadcasting("add"))
+def add_scaled(out, input, other, *, alpha):
+    """input + alpha * other, of floats."""
+    np.add(input, other * alpha, out=out)
+
+
+add_scaled.vjps(input=lambda g: g, other=lambda g, alpha: g * alpha)
 
 
 @binary()
@@ -183,10 +224,9 @@ def pow(out, input, exponent):
     if out.dtype.kind == "f":
         np.power(input, exponent, out=out)
     else:  # NumPy refuses negative exponents, whose powers round to 0 but for the bases 1 and -1
-        with np.errstate(divide="ignore"):
-            np.power(input, np.maximum(exponent, 0), out=out)
         inverse = np.where(np.abs(input) == 1, np.where(np.remainder(exponent, 2) == 0, np.abs(input), input), 0)
-        np.copyto(out, inverse, where=exponent < 0, casting="unsafe")
+        power = np.power(input, np.maximum(exponent, 0))  # apart: out may be an operand's memory
+        np.copyto(out, np.where(exponent < 0, inverse, power), casting="unsafe")
 
 
 pow.vjps(
@@ -366,19 +406,105 @@ for flat in (floor, ceil, trunc, round):
     flat.vjps(input=lambda g: zeros_as(g))
 
 
-# Made of the others
+# Of three
 
 
-def lerp(input: Tensor, end: Any, weight: Any) -> Tensor:
-    """input + weight * (end - input)."""
-    return add(input, mul(weight, sub(end, input)))
+class OfThree(Op):
+    """An elementwise op of three operands that broadcast and promote, and the number `value`."""
+
+    def __call__(self, input: Tensor, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Tensor:  # type: ignore[override]
+        known = self.known(input, tensor1, tensor2, value=value)
+        if known is not None:
+            return self.run(*known)
+        tensors = tuple(promoted(self.name, input, tensor1, tensor2))
+        d, value = tensors[0].layout.dtype, as_number(value)
+        if not is_number(value):
+            raise TypeError(f"{self.name}: value must be a number, got {type(value).__name__}")
+        if not d.is_floating_point:
+            return self.of_integers(tensors, value)
+        held(value, d, self.name)
+        spec = remember(self, tensors, (*[x.layout for x in tensors], value), value=float(value))
+        return self.run(spec, tensors)
+
+    def known(self, input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Known | None:
+        """What is run for three tensors and a number met before."""
+        try:
+            spec = self.specs.get((input.layout, tensor1.layout, tensor2.layout, value))
+        except (AttributeError, TypeError):
+            return None
+        return None if spec is None else (spec, (input, tensor1, tensor2))
+
+    def of_integers(self, tensors: tuple[Tensor, ...], value: Number) -> Tensor:
+        raise RuntimeError(f"{self.name}: expected floats, got {tensors[0].layout.dtype}; convert with .float()")
 
 
-def addcmul(input: Tensor, tensor1: Any, tensor2: Any, *, value: Number = 1) -> Tensor:
+class Product(OfThree):
+    """addcmul: integers, too."""
+
+    def of_integers(self, tensors: tuple[Tensor, ...], value: Number) -> Tensor:
+        refuse_bools(self.name, tensors[0])
+        return add(tensors[0], mul(tensors[1], tensors[2]), alpha=value)
+
+
+@partial(Product, shape=broadcasting("addcmul"))
+def addcmul(out, input, tensor1, tensor2, *, value):
     """input + value * tensor1 * tensor2."""
-    return add(input, mul(tensor1, tensor2), alpha=value)
+    np.add(input, tensor1 * value * tensor2, out=out)
 
 
-def addcdiv(input: Tensor, tensor1: Any, tensor2: Any, *, value: Number = 1) -> Tensor:
-    """input + value * tensor1 / tensor2."""
-    return add(input, div(tensor1, tensor2), alpha=value)
+addcmul.vjps(
+    input=lambda g: g,
+    tensor1=lambda g, tensor2, value: g * tensor2 * value,
+    tensor2=lambda g, tensor1, value: g * tensor1 * value,
+)
+
+
+@partial(OfThree, shape=broadcasting("addcdiv"))
+def addcdiv(out, input, tensor1, tensor2, *, value):
+    """input + value * tensor1 / tensor2, of floats."""
+    np.add(input, tensor1 * value / tensor2, out=out)
+
+
+addcdiv.vjps(
+    input=lambda g: g,
+    tensor1=lambda g, tensor2, value: g / tensor2 * value,
+    tensor2=lambda g, tensor1, tensor2, value: g * tensor1 / square(tensor2) * -value,
+)
+
+
+class Interpolation(Op):
+    """lerp: the weight is a number or a tensor that broadcasts."""
+
+    def __call__(self, input: Tensor, end: Any, weight: Any) -> Tensor:  # type: ignore[override]
+        known = self.known(input, end, weight)
+        if known is not None:
+            return self.run(*known)
+        a, b = promoted("lerp", input, end)
+        d = a.layout.dtype
+        if not d.is_floating_point:
+            raise RuntimeError(f"lerp: expected floats, got {d}; convert with .float()")
+        weight = as_number(weight)
+        w = stored(weight, d, "lerp") if is_number(weight) else as_tensor(weight, "lerp").to(d)
+        return self.apply(a, b, w)
+
+    def known(self, input: Any, end: Any, weight: Any) -> Known | None:
+        """What is run for tensors met before, and any weight."""
+        try:
+            w = stored(weight, input.layout.dtype, "lerp") if weight.__class__ is float else weight
+            spec = self.specs.get((input.layout, end.layout, w.layout))
+        except AttributeError:
+            return None
+        return None if spec is None else (spec, (input, end, w))
+
+
+@partial(Interpolation, shape=broadcasting("lerp"))
+def lerp(out, input, end, weight):
+    """input + weight * (end - input), of floats; exact at weights of 0 and 1."""
+    np.copyto(out, np.where(np.abs(weight) < 0.5, input + weight * (end - input), end - (end - input) * (1 - weight)))
+
+
+lerp.vjps(
+    input=lambda g, weight: g * (1.0 - weight),
+    end=lambda g, weight: g * weight,
+    weight=lambda g, input, end: g * (end - input),
+)

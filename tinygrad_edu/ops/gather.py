@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import held, int64
+from ..dtypes import int64
 from ..modes import modes
 from ..op import Op, Spec
 from ..storage import Layout, layout_of
 from ..tensor import Tensor
-from .common import as_tensor, constant, exactly, integer, normal_dim, remember
+from .common import as_tensor, constant, exactly, integer, normal_dim, remember, stored
 from .compare import eq, where
 from .elementwise import mul
 from .move import Array, Ints, cast_op, copy_op, place_op
@@ -312,7 +312,7 @@ def converted(value: Any, x: Tensor, name: str) -> Tensor:
     if isinstance(value, Tensor):
         return value if value.layout.dtype is d else cast_op(value, dtype=d)
     if isinstance(value, (bool, int, float)):
-        return constant(value if d.is_floating_point else held(value, d, name), d)
+        return stored(value, d, name)
     return converted(as_tensor(value, name), x, name)
 
 

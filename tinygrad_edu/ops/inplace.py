@@ -9,24 +9,30 @@ Read next: methods.py.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from ..dtypes import float32, held
+from ..dtypes import float32
 from ..modes import modes, watching
+from ..op import Spec
 from ..storage import layout_of
 from ..tensor import Tensor
 from . import move
-from .common import Binary, Unary, as_tensor, constant
+from .common import Binary, Unary, as_tensor, constant, stored
 from .compare import flat_in
 from .elementwise import Power
 
 
 def inplace(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """The method that replaces a tensor's values by function(tensor, ...)."""
+    if isinstance(function, Unary):
+        method = _unary(function)
+    elif isinstance(function, Binary):
+        method = operator(function)
+    else:
 
-    def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        return change(self, function, *args, **kwargs)
+        def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+            return _change(self, function, args, kwargs)
 
     name = getattr(function, "name", None) or function.__name__
     method.__name__ = method.__qualname__ = f"{name.lstrip('_')}_"
@@ -39,9 +45,40 @@ def forms(*functions: Callable[..., Tensor]) -> list[Callable[..., Tensor]]:
     return [inplace(function) for function in functions]
 
 
-def operator(op: Binary) -> Callable[[Any, Any], Any]:
-    """The method behind an operator such as +=."""
-    return lambda self, other: change(self, op, other)
+# The most used forms look up themselves what to run, for their cost is mostly Python's.
+
+
+def _unary(op: Unary) -> Callable[..., Tensor]:
+    def method(self: Tensor) -> Tensor:
+        if not (watching or (modes.grad and self.needs_grad)):
+            spec = op.specs.get((self.layout,))
+            if spec is not None and spec.layout is self.layout:
+                spec.launch(self, self)
+                self.storage.version += 1
+                return self
+        return _change(self, op, (), {})
+
+    return method
+
+
+def operator(op: Binary) -> Callable[..., Tensor]:
+    """The in-place form of an op of two operands, and the method behind an operator such as +=."""
+    plain = not isinstance(op, Power)  # whose numbers choose between kernels
+
+    def method(self: Tensor, other: Any, **kwargs: Any) -> Tensor:
+        if kwargs or watching:
+            return _change(self, op, (other,), kwargs)
+        if plain and other.__class__ is float and self.layout.dtype.is_floating_point:
+            other = constant(other, self.layout.dtype)
+        try:
+            spec = op.specs.get((self.layout, other.layout))
+        except AttributeError:
+            spec = None
+        if spec is None or (modes.grad and (self.needs_grad or other.needs_grad)):
+            return _change(self, op, (other,), kwargs)
+        return self if _ran_into(self, spec, (self, other)) else _change(self, op, (other,), kwargs)
+
+    return method
 
 
 def reshaping(view: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -67,33 +104,36 @@ def change(x: Tensor, function: Callable[..., Tensor], *args: Any, **kwargs: Any
 
     Raises RuntimeError where the result has another shape or a dtype of a higher category; while a gradient is
     recorded, also for a leaf that requires one and for memory that views share."""
-    if modes.grad and (x.needs_grad or any(isinstance(a, Tensor) and a.needs_grad for a in (*args, *kwargs.values()))):
+    return _change(x, function, args, kwargs)
+
+
+def _change(x: Tensor, function: Callable[..., Tensor], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
+    if modes.grad and (x.needs_grad or _any_wanted(args) or _any_wanted(kwargs.values())):
         return _change_recorded(x, function, args, kwargs)
-    if not (kwargs or watching) and _ran_into(x, function, args):
-        return x
+    if not watching:
+        found = getattr(function, "known", None)
+        known = None if found is None else found(x, *args, **kwargs)
+        if known is not None and _ran_into(x, *known):
+            return x
     value = function(x, *args, **kwargs)
     _check(x, value, function)
     return move.write(x, value)
 
 
-def _ran_into(x: Tensor, function: Any, args: tuple[Any, ...]) -> bool:
-    """Let the kernel of an elementwise op write into x, if its signature is known, fits, and nothing overlaps."""
-    if isinstance(function, Binary) and len(args) == 1:
-        other = args[0]
-        if type(other) is float and x.layout.dtype.is_floating_point and not isinstance(function, Power):
-            other = constant(other, x.layout.dtype)
-        if not isinstance(other, Tensor):
-            return False
-        if other.storage is x.storage and not (other.address == x.address and other.layout is x.layout):
-            return False
-        inputs: tuple[Tensor, ...] = (x, other)
-        spec = function.specs.get((x.layout, other.layout))
-    elif isinstance(function, Unary) and not args:
-        inputs, spec = (x,), function.specs.get((x.layout,))
-    else:
+def _any_wanted(values: Iterable[Any]) -> bool:
+    for value in values:  # noqa: SIM110  (a third of what any() of a generator costs)
+        if isinstance(value, Tensor) and value.needs_grad:
+            return True
+    return False
+
+
+def _ran_into(x: Tensor, spec: Spec, inputs: tuple[Tensor, ...]) -> bool:
+    """Let the kernel of an elementwise op write into x, if its result fits and nothing overlaps."""
+    if spec.layout is not x.layout:
         return False
-    if spec is None or spec.layout is not x.layout:
-        return False
+    for y in inputs:
+        if y.storage is x.storage and not (y.address == x.address and y.layout is x.layout):
+            return False
     spec.launch(x, *inputs)
     x.storage.version += 1
     return True
@@ -156,16 +196,20 @@ def _copy(input: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
 def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     """Take over the values of src, broadcast and converted; returns the tensor."""
     if not isinstance(src, Tensor) or (modes.grad and (self.needs_grad or src.needs_grad)):
-        return change(self, _copy, src)
+        return _change(self, _copy, (src,), {})
     return move.write(self, src)
 
 
 def fill_(self: Tensor, value: Any) -> Tensor:
-    """Set every element to a number, or the value of a 0-d tensor; returns the tensor."""
-    d = self.layout.dtype
-    value = constant(held(value, d, "fill_"), d) if isinstance(value, (bool, int, float)) else as_tensor(value, "fill_")
-    if value.layout.ndim:
-        raise RuntimeError(f"fill_: expected a number or 0-d tensor, got shape {value.layout.shape}")
+    """Set every element to a number, or the value of a 0-d tensor; returns the tensor.
+
+    Raises RuntimeError for a number that the dtype can't hold."""
+    if isinstance(value, (bool, int, float)):
+        value = stored(value, self.layout.dtype, "fill_")
+    else:
+        value = as_tensor(value, "fill_")
+        if value.layout.ndim:
+            raise RuntimeError(f"fill_: expected a number or 0-d tensor, got shape {value.layout.shape}")
     return copy_(self, value)
 
 

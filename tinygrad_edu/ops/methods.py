@@ -86,6 +86,15 @@ def reflected(op: Binary) -> Callable[[Any, Any], Tensor]:
     return method
 
 
+def conversion(d: dtypes.dtype) -> Callable[[Any], Tensor]:
+    """The method that converts to a dtype."""
+
+    def method(self: Tensor) -> Tensor:
+        return self if self.layout.dtype is d else move.cast_op(self, d)
+
+    return method
+
+
 class TensorMethods:
     """Everything that a Tensor can do, beyond what tensor.py says it is."""
 
@@ -139,6 +148,15 @@ class TensorMethods:
 
     def div(self: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
         return e.div(self, other, rounding_mode=rounding_mode)
+
+    def lerp(self: Any, end: Any, weight: Any) -> Tensor:
+        return e.lerp(self, end, weight)
+
+    def addcmul(self: Any, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Tensor:
+        return e.addcmul(self, tensor1, tensor2, value=value)
+
+    def addcdiv(self: Any, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Tensor:
+        return e.addcdiv(self, tensor1, tensor2, value=value)
 
     def floor_divide(self: Any, other: Any) -> Tensor:
         return e.floor_divide(self, other)
@@ -215,7 +233,6 @@ class TensorMethods:
     absolute, negative, subtract, multiply, divide, true_divide, clip = abs, neg, sub, mul, div, div, clamp
     greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne
     clamp_min, clamp_max, softmax, log_softmax = c.clamp_min, c.clamp_max, n.softmax, n.log_softmax
-    lerp, addcmul, addcdiv = e.lerp, e.addcmul, e.addcdiv
     equal, isclose, allclose = c.equal, c.isclose, c.allclose
 
     # Reductions
@@ -284,23 +301,8 @@ class TensorMethods:
     def type_as(self: Any, other: Tensor) -> Tensor:
         return create.to(self, other.layout.dtype)
 
-    def float(self: Any) -> Tensor:
-        return create.to(self, dtypes.float32)
-
-    def double(self: Any) -> Tensor:
-        return create.to(self, dtypes.float64)
-
-    def int(self: Any) -> Tensor:
-        return create.to(self, dtypes.int32)
-
-    def long(self: Any) -> Tensor:
-        return create.to(self, dtypes.int64)
-
-    def byte(self: Any) -> Tensor:
-        return create.to(self, dtypes.uint8)
-
-    def bool(self: Any) -> Tensor:
-        return create.to(self, dtypes.bool_)
+    float, double, bool = conversion(dtypes.float32), conversion(dtypes.float64), conversion(dtypes.bool_)
+    int, long, byte = conversion(dtypes.int32), conversion(dtypes.int64), conversion(dtypes.uint8)
 
     def cpu(self: Any) -> Tensor:
         """The tensor itself: there is no other device."""

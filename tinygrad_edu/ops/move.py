@@ -17,7 +17,7 @@ from ..op import Op, Spec
 from ..op_kinds import UpdateOp, ViewOp
 from ..storage import Layout, contiguous_strides
 from ..tensor import Tensor
-from .common import broadcast_shapes, same_shape
+from .common import broadcast_shapes, remember, same_shape
 
 Array = np.ndarray[Any, Any]
 Ints = tuple[int, ...]
@@ -137,7 +137,27 @@ def _cast(out: Array, input: Array, *, dtype: dtype) -> None:
     np.copyto(out, input, casting="unsafe")
 
 
+class Cast(Op):
+    """cast: to another dtype."""
+
+    def __call__(self, input: Tensor, dtype: dtype) -> Tensor:  # type: ignore[override]
+        spec = self.specs.get((input.layout, dtype))
+        if spec is None:
+            spec = remember(self, (input,), (input.layout, dtype), dtype=dtype)
+        return self.run(spec, (input,))
+
+
+def check_distinct(target: Layout) -> None:
+    """Raise RuntimeError for what was expanded: it can't be written to, as its elements share their memory."""
+    if any(stride == 0 and n > 1 for n, stride in zip(target.shape, target.strides, strict=True)):
+        raise RuntimeError(
+            f"in-place change of an expanded tensor of shape {target.shape}: several of its elements are one in "
+            "memory; clone() it first"
+        )
+
+
 def _copied_shape(target: Layout, source: Layout) -> Ints:
+    check_distinct(target)
     if broadcast_shapes("copy_", target.shape, source.shape) != target.shape:
         raise RuntimeError(f"copy_: a source of shape {source.shape} does not broadcast to the target's {target.shape}")
     return target.shape
@@ -150,7 +170,7 @@ def copy_(target: Array, source: Array) -> None:
 
 copy_update = UpdateOp(copy_, _copied_shape)
 copy_op = Op(_copy, same_shape, name="copy")
-cast_op = Op(_cast, same_shape, lambda *_, dtype: dtype, "cast")
+cast_op = Cast(_cast, same_shape, lambda *_, dtype: dtype, "cast")
 
 copy_op.vjps(input=lambda g: g)
 cast_op.vjps(input=lambda g, input_dtype: cast_op(g, dtype=input_dtype))
@@ -158,7 +178,8 @@ cast_op.vjps(input=lambda g, input_dtype: cast_op(g, dtype=input_dtype))
 
 def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
     """A contiguous copy; gradients flow through it."""
-    return copy_op(input)
+    spec = copy_op.specs.get((input.layout,))
+    return copy_op(input) if spec is None else copy_op.run(spec, (input,))
 
 
 def contiguous(input: Tensor, memory_format: Any = None) -> Tensor:
@@ -166,20 +187,11 @@ def contiguous(input: Tensor, memory_format: Any = None) -> Tensor:
     return input if input.layout.contiguous else copy_op(input)
 
 
-def check_distinct(target: Layout) -> None:
-    """Raise RuntimeError for what was expanded: it can't be written to, as its elements share their memory."""
-    if any(stride == 0 and n > 1 for n, stride in zip(target.shape, target.strides, strict=True)):
-        raise RuntimeError(
-            f"in-place change of an expanded tensor of shape {target.shape}: several of its elements are one in "
-            "memory; clone() it first"
-        )
-
-
 def write(target: Tensor, source: Tensor) -> Tensor:
     """Write source, broadcast and converted, into target's memory: what in-place operations end in.
 
     Raises RuntimeError for a target that was expanded."""
-    check_distinct(target.layout)
     if source.storage is target.storage:
         source = copy_op(source)  # the two may overlap
-    return copy_update(target, source)
+    spec = copy_update.specs.get((target.layout, source.layout))
+    return copy_update(target, source) if spec is None else copy_update.run(spec, (target, source))

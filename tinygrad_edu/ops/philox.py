@@ -3,7 +3,7 @@
 Philox4x32-10 (Salmon, Moraes, Dror, Shaw: Parallel random numbers: as easy as 1, 2, 3; SC 2011) turns a key and a
 counter into four words of 32 bits. The key is the seed, the counter (block, stream): every call of a random op takes a
 stream of its own, and an element's place in its tensor says which block and word it gets. A generator is a tensor that
-holds (seed, stream), and taking a stream is an op, so a replayed step draws anew each time. Normal numbers come from
+holds (seed, stream), which ops move on by one stream, so a replayed step draws anew each time. Normal numbers come from
 operations that IEEE 754 rounds exactly (+ - * / sqrt), never from libm. Left out: distributions beyond PyTorch's
 creation functions. Read next: csrc/random.c, the same in C; random.py, what users call.
 """
@@ -11,6 +11,7 @@ creation functions. Read next: csrc/random.c, the same in C; random.py, what use
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from .. import dtypes
 from ..op import Op, Spec
 from ..storage import Layout
 from ..tensor import Tensor
+from .common import Maker, zeros_as
 
 LANES = 16  # blocks made together; their words are stored lane by lane: word 0 of blocks 0..15, word 1 of them, ...
 MULTIPLIERS = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
@@ -63,49 +65,61 @@ def words16(key: Any, n: int) -> Any:
     return np.stack([w & np.uint64(0xFFFF), w >> np.uint64(16)], axis=2).reshape(-1)[:n]
 
 
-class RandomOp(Op):
-    """An op that fills its output from a key (seed, stream), int64 (2,), and numbers; without a gradient."""
+class RandomOp(Maker):
+    """An op that fills its output from a generator's state (seed, stream), int64 (2,), whose stream then moves on."""
 
-    working_input = None
+    def writes(self, spec: Spec) -> tuple[int, ...]:
+        return (0, 1)
 
-    def __init__(self, reference: Any, out_dtype: dtypes.dtype | None = None) -> None:
-        super().__init__(reference, _shape, out_dtype or (lambda key, dtype, **_: dtype))
+    def specialise(self, layouts: tuple[Layout, ...], attrs: dict[str, Any]) -> Spec:
+        state = layouts[0]
+        if state.dtype is not dtypes.int64 or state.shape != (2,):
+            raise TypeError(f"a generator's state is int64 (seed, stream), not {state.dtype} of shape {state.shape}")
+        return super().specialise(layouts, attrs)
 
-    def c_arguments(self, spec: Spec) -> tuple[list[Layout], list[int], list[float]]:
-        """Without the shape, which is the output's."""
-        values = [v for name, v in spec.attrs.items() if name not in ("shape", "dtype")]
-        ints = [v for v in values if isinstance(v, int)]
-        return [spec.layout, *spec.inputs], ints, [v for v in values if isinstance(v, float)]
-
-
-def _shape(key: Layout, shape: tuple[int, ...], **_: Any) -> tuple[int, ...]:
-    if any(n < 0 for n in shape):
-        raise RuntimeError(f"a random tensor cannot have the negative size {min(shape)} in shape {shape}")
-    return shape
+    def run(self, spec: Spec, inputs: tuple[Tensor, ...]) -> Tensor:
+        out = super().run(spec, inputs)
+        inputs[0].storage.version += 1
+        return out
 
 
-@RandomOp
-def random_uniform(out, key, *, shape, low, high, dtype):
-    """low + u (high - low) with u in [0, 1): multiples of 2^-24 in float32, of 2^-53 in float64."""
-    real = out.dtype.type
-    if dtype is dtypes.float32:
-        u = (words32(key, out.size) >> np.uint64(8)).astype(np.float32) * np.float32(2**-24)
+def _units(state: Any, out: Any) -> Any:
+    """A number in [0, 1) for each element of out, in its dtype: multiples of 2^-24 in float32, of 2^-53 in float64."""
+    if out.dtype == np.float32:
+        u = (words32(state, out.size) >> np.uint64(8)).astype(np.float32) * np.float32(2**-24)
     else:
-        u = (words64(key, out.size) >> np.uint64(11)).astype(np.float64) * 2.0**-53
-    out[...] = (u * real(high - low) + real(low)).reshape(shape)
+        u = (words64(state, out.size) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    state[1] += 1
+    return u.reshape(out.shape)
 
 
 @RandomOp
-def random_normal(out, key, *, shape, mean, std, dtype):
+def random_uniform(out, state, *, shape, low, high, dtype):
+    """low + u (high - low) with u in [0, 1)."""
+    real = out.dtype.type
+    out[...] = _units(state, out) * real(high - low) + real(low)
+
+
+@RandomOp
+def random_bernoulli(out, state, input, *, shape, dtype):
+    """1 with the probability that stands in input (of the output's shape and contiguous, or one number), else 0."""
+    out[...] = _units(state, out) < input
+
+
+random_bernoulli.vjps(state=None, input=lambda g: zeros_as(g))
+
+
+@RandomOp
+def random_normal(out, state, *, shape, mean, std, dtype):
     """mean + std z with z from a standard normal distribution, by Box and Muller's method (Annals of Mathematical
     Statistics 29, 1958), computed in double: two numbers of 32 or 53 bits become two normal ones."""
     if dtype is dtypes.float32:
-        w = groups(key, -(-out.size // 64))
+        w = groups(state, -(-out.size // 64))
         radius, angle = w[:, 0::2], w[:, 1::2]
         u, v, top = (radius + np.uint64(1)).astype(np.float64) * 2.0**-32, angle & np.uint64((1 << 30) - 1), angle >> 30
         turn = v.astype(np.float64) * 2.0**-30 - 0.5
     else:
-        w = groups(key, -(-out.size // 32))
+        w = groups(state, -(-out.size // 32))
         radius, angle = w[:, 0] | (w[:, 1] << np.uint64(32)), w[:, 2] | (w[:, 3] << np.uint64(32))
         u = ((radius >> np.uint64(11)) + np.uint64(1)).astype(np.float64) * 2.0**-53
         v, top = (angle >> np.uint64(11)) & np.uint64((1 << 51) - 1), angle >> np.uint64(62)
@@ -116,6 +130,7 @@ def random_normal(out, key, *, shape, mean, std, dtype):
     r = np.where(minus, -r, r)
     pair = np.stack([r * np.where(swap, sine, cosine), r * np.where(swap, cosine, sine)], axis=-2)
     out[...] = (pair.reshape(-1)[: out.size] * std + mean).reshape(shape)
+    state[1] += 1
 
 
 # Taylor coefficients that make the polynomials below exact to 1e-16; each is the quotient as Python rounds it.
@@ -149,49 +164,26 @@ def sin_cos_of_quarter(turn: Any) -> tuple[Any, Any]:
     return t + t * _polynomial(SIN_SERIES, s), 1.0 + _polynomial(COS_SERIES, s)
 
 
-def _random_integers(out, key, *, shape, low, high):
+@partial(RandomOp, out_dtype=dtypes.int64)
+def random_integers(out, state, *, shape, low, high):
     """low + w mod (high - low) of 64-bit words w: uniform but for the range's share of 2^64."""
     span = np.uint64(high - low)
-    out[...] = (words64(key, out.size) % span + np.uint64(low & (2**64 - 1))).view(np.int64).reshape(shape)
-
-
-_random_integers.__name__ = "random_integers"
-random_integers = RandomOp(_random_integers, dtypes.int64)
-
-
-def _random_permutation(out, key, *, shape):
-    """The order that sorts n random numbers of 64 bits (equal ones as they come)."""
-    out[...] = np.argsort(words64(key, out.size), kind="stable")
-
-
-_random_permutation.__name__ = "random_permutation"
-random_permutation = RandomOp(_random_permutation, dtypes.int64)
-
-
-class TakeKey(Op):
-    """key = (seed, stream) of a generator's state, whose stream then moves on by one: the state, too, is written to."""
-
-    def writes(self, spec: Spec) -> tuple[int, ...]:
-        return (0, 1)
-
-    def run(self, spec: Spec, inputs: tuple[Tensor, ...]) -> Tensor:
-        out = super().run(spec, inputs)
-        inputs[0].storage.version += 1
-        return out
-
-
-def _take_key(out, state):
-    out[...] = state
+    out[...] = (words64(state, out.size) % span + np.uint64(low & (2**64 - 1))).view(np.int64).reshape(shape)
     state[1] += 1
 
 
-def _key_shape(state: Layout) -> tuple[int, ...]:
-    if state.dtype is not dtypes.int64 or state.shape != (2,):
-        raise TypeError(f"a generator's state is int64 (seed, stream), not {state.dtype} of shape {state.shape}")
-    return state.shape
+@partial(RandomOp, out_dtype=dtypes.int64)
+def random_permutation(out, state, *, shape):
+    """The order that sorts n random numbers of 64 bits (equal ones as they come)."""
+    out[...] = np.argsort(words64(state, out.size), kind="stable")
+    state[1] += 1
 
 
-take_key = TakeKey(_take_key, _key_shape, name="take_key")
+@partial(RandomOp, out_dtype=dtypes.int64)
+def take_key(out, state, *, shape):
+    """The state itself, as the key of what needs the same numbers again in the backward pass: a dropout's mask."""
+    out[...] = state
+    state[1] += 1
 
 
 def threshold(p: float) -> int:

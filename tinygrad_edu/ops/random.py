@@ -13,16 +13,18 @@ from typing import Any
 
 import numpy as np
 
+from .. import storage as memory
 from ..dtypes import dtype as Dtype
-from ..dtypes import get_default_dtype, int64
-from ..modes import modes
+from ..dtypes import get_default_dtype, held, int64
+from ..modes import modes, watching
+from ..op import Spec
 from ..tensor import Tensor
-from .common import Number, is_number, shape_args
-from .compare import flat_in, lt
-from .create import _finished, tensor
+from .common import Number, constant, ints, is_number, remember, shape_args
+from .create import finished, tensor
 from .elementwise import log1p
 from .inplace import change
-from .philox import random_integers, random_normal, random_permutation, random_uniform, take_key
+from .move import contiguous
+from .philox import random_bernoulli, random_integers, random_normal, random_permutation, random_uniform, take_key
 
 DEFAULT_SEED = 67280421310721  # PyTorch's
 
@@ -31,7 +33,7 @@ class Generator:
     """A sequence of random numbers. `state` is the int64 tensor (seed, stream)."""
 
     def __init__(self, device: Any = "cpu") -> None:
-        self.state = _finished(tensor(np.array([DEFAULT_SEED, 0])), False, device)
+        self.state = finished(tensor(np.array([DEFAULT_SEED, 0])), False, device)
 
     def manual_seed(self, seed: int) -> Generator:
         """Start the sequence of `seed`, from -2^63 to 2^64 - 1 (a negative one counts from 2^64 down).
@@ -68,7 +70,7 @@ class Generator:
 
     def take_key(self) -> Tensor:
         """A key for one call of a random op: int64 (seed, stream). The next key has the next stream."""
-        return take_key.apply(self.state)
+        return take_key.apply(self.state, shape=(2,))
 
     @property
     def device(self) -> Any:
@@ -107,28 +109,65 @@ def set_rng_state(new_state: Tensor) -> None:
     default_generator.set_state(new_state)
 
 
-def _key(generator: Generator | None) -> Tensor:
+def _state(generator: Generator | None) -> Tensor:
     if generator is None:
-        return default_generator.take_key()
+        return default_generator.state
     if not isinstance(generator, Generator):
         raise TypeError(f"generator must be a tinygrad_edu.Generator, got {type(generator).__name__}")
-    return generator.take_key()
+    return generator.state
 
 
-def _uniform(
-    shape: tuple[int, ...], low: float, high: float, d: Dtype, name: str, generator: Generator | None
-) -> Tensor:
-    _need_float(d, name)
-    return random_uniform.apply(_key(generator), shape=shape, low=float(low), high=float(high), dtype=d)
+# What is run for sizes and numbers met before is found at once; only new ones are checked. Each returns the spec at a
+# generator's state; sizes are what ints() or a layout gives.
 
 
-def _normal(
-    shape: tuple[int, ...], mean: float, std: float, d: Dtype, name: str, generator: Generator | None
-) -> Tensor:
-    _need_float(d, name)
-    if not std >= 0:
-        raise RuntimeError(f"{name}: expected std >= 0, got {std}")
-    return random_normal.apply(_key(generator), shape=shape, mean=float(mean), std=float(std), dtype=d)
+def _uniform(name: str, state: Tensor, size: tuple[Any, ...], low: float, high: float, d: Dtype) -> Spec:
+    spec = random_uniform.specs.get((size, low, high, d))
+    if spec is None:
+        _need_float(d, name)
+        if not low <= high:
+            raise RuntimeError(f"{name}: expected from <= to, got from={low} and to={high}")
+        for x in (low, high, high - low):
+            held(float(x), d, name)
+        shape = shape_args(size, name)
+        numbers = {"low": float(low), "high": float(high)}
+        spec = remember(random_uniform, (state,), (shape, low, high, d), shape=shape, **numbers, dtype=d)
+    return spec
+
+
+def _normal(name: str, state: Tensor, size: tuple[Any, ...], mean: float, std: float, d: Dtype) -> Spec:
+    spec = random_normal.specs.get((size, mean, std, d))
+    if spec is None:
+        _need_float(d, name)
+        if not std >= 0:
+            raise RuntimeError(f"{name}: expected std >= 0, got {std}")
+        shape = shape_args(size, name)
+        numbers = {"mean": float(mean), "std": float(std)}
+        spec = remember(random_normal, (state,), (shape, mean, std, d), shape=shape, **numbers, dtype=d)
+    return spec
+
+
+def _bernoulli(name: str, state: Tensor, shape: tuple[int, ...], chances: Tensor) -> Spec:
+    spec = random_bernoulli.specs.get((shape, chances.layout))
+    if spec is None:
+        d = chances.layout.dtype
+        _need_float(d, name)
+        spec = remember(random_bernoulli, (state, chances), (shape, chances.layout), shape=shape, dtype=d)
+    return spec
+
+
+def _chance(p: float) -> Tensor:
+    if not 0 <= p <= 1:
+        raise RuntimeError(f"bernoulli: expected a probability between 0 and 1, got {p}")
+    return constant(float(p), get_default_dtype())
+
+
+def _all_probabilities(x: Tensor) -> bool:
+    """Whether all elements of a contiguous tensor are from 0 to 1; while a step is recorded, none is looked at."""
+    if modes.recording:
+        return True
+    quick = memory.probabilities(x.address, x.layout.numel, x.layout.dtype.index)
+    return bool(quick) or bool(((x.array() >= 0) & (x.array() <= 1)).all())
 
 
 def _need_float(d: Dtype, name: str) -> None:
@@ -147,8 +186,9 @@ def rand(
     requires_grad: bool = False,
 ) -> Tensor:
     """Uniform numbers from [0, 1)."""
-    x = _uniform(shape_args(size), 0.0, 1.0, dtype or get_default_dtype(), "rand", generator)
-    return _finished(x, requires_grad, device)
+    state = _state(generator)
+    spec = _uniform("rand", state, ints(size, "rand"), 0.0, 1.0, dtype or get_default_dtype())
+    return finished(random_uniform.run(spec, (state,)), requires_grad, device)
 
 
 def randn(
@@ -159,8 +199,9 @@ def randn(
     requires_grad: bool = False,
 ) -> Tensor:
     """Numbers from the standard normal distribution."""
-    x = _normal(shape_args(size), 0.0, 1.0, dtype or get_default_dtype(), "randn", generator)
-    return _finished(x, requires_grad, device)
+    state = _state(generator)
+    spec = _normal("randn", state, ints(size, "randn"), 0.0, 1.0, dtype or get_default_dtype())
+    return finished(random_normal.run(spec, (state,)), requires_grad, device)
 
 
 def randint(
@@ -175,20 +216,25 @@ def randint(
 ) -> Tensor:
     """Integers from low to high - 1: randint(high, size) or randint(low, high, size). int64 unless dtype is given.
 
-    Raises RuntimeError where there is no such integer, TypeError without a size."""
-    if isinstance(high, (tuple, list)) and size is None:
+    Raises RuntimeError where there is no such integer, TypeError without a size and for what is no int."""
+    if size is None and isinstance(high, (tuple, list)):
         high, size = None, high
     if high is None:
         low, high = 0, low
     if not isinstance(size, (tuple, list)):
         raise TypeError("randint: expected randint(high, size) or randint(low, high, size) with size a tuple of ints")
-    low, high = int(low), int(high)
-    if low >= high:
-        raise RuntimeError(f"randint: expected low < high, got low={low} and high={high}")
-    if low < -(2**63) or high >= 2**63:
-        raise RuntimeError(f"randint: low={low} or high={high} lies outside int64")
-    x = random_integers.apply(_key(generator), shape=shape_args((size,)), low=low, high=high)
-    return _finished(x if dtype is None else x.to(dtype), requires_grad, device)
+    state, size, (low, high) = _state(generator), ints((size,), "randint"), ints((low, high), "randint")
+    spec = random_integers.specs.get((size, low, high))
+    if spec is None:
+        low, high = int(low), int(high)
+        if low >= high:
+            raise RuntimeError(f"randint: expected low < high, got low={low} and high={high}")
+        if low < -(2**63) or high >= 2**63:
+            raise RuntimeError(f"randint: low={low} or high={high} lies outside int64")
+        shape = shape_args(size, "randint")
+        spec = remember(random_integers, (state,), (shape, low, high), shape=shape, low=low, high=high)
+    x = random_integers.run(spec, (state,))
+    return finished(x if dtype is None else x.to(dtype), requires_grad, device)
 
 
 def randperm(
@@ -200,10 +246,13 @@ def randperm(
     requires_grad: bool = False,
 ) -> Tensor:
     """The numbers 0 to n - 1 in random order, int64 unless dtype says otherwise. Raises RuntimeError for n < 0."""
-    if n < 0:
-        raise RuntimeError(f"randperm: n must be non-negative, got {n}")
-    x = random_permutation.apply(_key(generator), shape=(int(n),))
-    return _finished(x if dtype is None else x.to(dtype), requires_grad, device)
+    state, size = _state(generator), ints((n,), "randperm")
+    spec = random_permutation.specs.get(size)
+    if spec is None:
+        shape = shape_args(size, "randperm")
+        spec = remember(random_permutation, (state,), shape, shape=shape)
+    x = random_permutation.run(spec, (state,))
+    return finished(x if dtype is None else x.to(dtype), requires_grad, device)
 
 
 def rand_like(
@@ -244,15 +293,13 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | N
     """1 with the probability that stands in input (or p), else 0, in input's shape and dtype.
 
     Raises RuntimeError for integers without p and, unless a step is being recorded, for what is no probability."""
-    if p is None:
-        _need_float(input.dtype, "bernoulli")
-        if not modes.recording and not ((input.array() >= 0) & (input.array() <= 1)).all():
-            raise RuntimeError("bernoulli: expected probabilities between 0 and 1")
-        drawn = lt(_uniform(input.shape, 0.0, 1.0, input.dtype, "bernoulli", generator), input.detach())
-        return flat_in(input, drawn.to(input.dtype))
-    if not 0 <= p <= 1:
-        raise RuntimeError(f"bernoulli: expected a probability between 0 and 1, got {p}")
-    return lt(_uniform(input.shape, 0.0, 1.0, get_default_dtype(), "bernoulli", generator), float(p)).to(input.dtype)
+    state, chances = _state(generator), contiguous(input) if p is None else _chance(p)
+    drawn = random_bernoulli.run(_bernoulli("bernoulli", state, input.layout.shape, chances), (state, chances))
+    if p is not None:
+        return drawn.to(input.layout.dtype)
+    if not _all_probabilities(chances):
+        raise RuntimeError("bernoulli: expected probabilities between 0 and 1")
+    return drawn
 
 
 def normal(
@@ -271,8 +318,11 @@ def normal(
         if size is None:
             raise TypeError("normal: two numbers need a size: normal(mean, std, size)")
         assert not isinstance(mean, Tensor) and not isinstance(std, Tensor)
-        x = _normal(shape_args((size,)), mean, std, dtype or get_default_dtype(), "normal", generator)
-        return _finished(x, requires_grad, device)
+        if not isinstance(size, (tuple, list)):
+            raise TypeError(f"normal: size must be a tuple of ints, got {size!r}")
+        state = _state(generator)
+        spec = _normal("normal", state, ints((size,), "normal"), mean, std, dtype or get_default_dtype())
+        return finished(random_normal.run(spec, (state,)), requires_grad, device)
     if isinstance(std, Tensor) and not modes.recording and (std.array() < 0).any():
         raise RuntimeError("normal: expected std >= 0 everywhere")
     shaped = mean + std
@@ -284,30 +334,42 @@ def normal(
 # In place: methods of Tensor
 
 
+def _into(x: Tensor, spec: Spec, *inputs: Tensor) -> Tensor:
+    """Fill x with what is drawn at a spec."""
+    if watching or spec.layout is not x.layout or (modes.grad and x.needs_grad):
+        return change(x, lambda _: spec.op.run(spec, inputs))
+    spec.launch(x, *inputs)
+    x.storage.version += 1
+    inputs[0].storage.version += 1
+    return x
+
+
 def uniform_(self: Tensor, from_: float = 0.0, to: float = 1.0, *, generator: Generator | None = None) -> Tensor:
-    """Fill with uniform numbers from [from_, to). Raises RuntimeError for from_ > to, and for integers."""
-    if not from_ <= to:
-        raise RuntimeError(f"uniform_: expected from <= to, got from={from_} and to={to}")
-    return change(self, lambda x: _uniform(x.shape, from_, to, x.dtype, "uniform_", generator))
+    """Fill with uniform numbers from [from_, to). Raises RuntimeError for from_ > to, for numbers that the dtype can't
+    hold, and for integers."""
+    state = _state(generator)
+    return _into(self, _uniform("uniform_", state, self.layout.shape, from_, to, self.layout.dtype), state)
 
 
 def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None) -> Tensor:
     """Fill with normal numbers. Raises RuntimeError for std < 0, and for integers."""
-    return change(self, lambda x: _normal(x.shape, mean, std, x.dtype, "normal_", generator))
+    state = _state(generator)
+    return _into(self, _normal("normal_", state, self.layout.shape, mean, std, self.layout.dtype), state)
 
 
 def bernoulli_(self: Tensor, p: Tensor | float = 0.5, *, generator: Generator | None = None) -> Tensor:
     """Fill with 1 at probability p (a number, or a tensor that broadcasts), else 0."""
     if isinstance(p, Tensor):
-        chances = p.detach().expand(self.shape)
-        return change(self, lambda x: bernoulli(chances, generator=generator).to(x.dtype))
-    return change(self, lambda x: bernoulli(x, p, generator=generator))
+        chances = p.detach().expand(self.layout.shape)
+        return change(self, lambda _: bernoulli(chances, generator=generator).to(self.layout.dtype))
+    state, chance = _state(generator), _chance(p)
+    return _into(self, _bernoulli("bernoulli_", state, self.layout.shape, chance), state, chance)
 
 
 def exponential_(self: Tensor, lambd: float = 1.0, *, generator: Generator | None = None) -> Tensor:
     """Fill with -log(1 - u) / lambd; the logarithm is the backend's. Raises RuntimeError for lambd <= 0."""
     if not lambd > 0:
         raise RuntimeError(f"exponential_: expected lambd > 0, got {lambd}")
-    return change(
-        self, lambda x: log1p(-_uniform(x.shape, 0.0, 1.0, x.dtype, "exponential_", generator)) * (-1 / lambd)
-    )
+    state = _state(generator)
+    spec = _uniform("exponential_", state, self.layout.shape, 0.0, 1.0, self.layout.dtype)
+    return change(self, lambda _: log1p(-random_uniform.run(spec, (state,))) * (-1 / lambd))

@@ -238,7 +238,7 @@ def sum_to_size(input: Tensor, *size: Any) -> Tensor:
     """The sum over the dimensions that broadcasting from `size` would have made or stretched.
 
     Raises RuntimeError where `size` does not broadcast to the tensor's shape."""
-    wanted, shape = shape_args(size), input.layout.shape
+    wanted, shape = shape_args(size, "sum_to_size"), input.layout.shape
     if not wanted and not input.layout.dtype.is_floating_point:
         return sum(input)  # of integers in int64, as in PyTorch
     new = len(shape) - len(wanted)
