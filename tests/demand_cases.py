@@ -209,6 +209,9 @@ STATISTICS = [
     ],
     case("nanquantile", lambda t, x: t.nanquantile(with_nan(t, x), 0.3, 1), A(3, 4)),
     case("bincount", lambda t, x, w: (t.bincount(x, minlength=9), t.bincount(x, w)), Int(7, 9), N(9), **NO),
+    case("cov", lambda t, x: (t.cov(x), t.cov(x[0], correction=0)), N(3, 5)),
+    case("cov-weights", lambda t, x, f, a: t.cov(x, fweights=f, aweights=a), N(2, 5), Int(4, 5, low=1), P(5)),
+    case("corrcoef", lambda t, x: t.corrcoef(x), N(3, 5)),
     case("histc", lambda t, x: (t.histc(x, 4), t.histc(x, 3, -1, 1)), A(20), **NO),
 ]
 

@@ -47,6 +47,20 @@ def test_names_are_pytorchs():
         assert hasattr(torch.Tensor, name), name
 
 
+@pytest.mark.parametrize("name", tg.special.__all__)
+def test_special_functions_are_pytorchs(name):
+    torch = pytest.importorskip("torch")
+    data = np.array([[0.1, 0.25], [0.9, 0.5]])
+    more = {"xlogy": (0.5,), "softmax": (0,), "log_softmax": (1,), "logsumexp": (1,)}.get(name, ())
+    results = []
+    for lib, make in ((tg, tg.tensor), (torch, torch.tensor)):
+        x = make(data, requires_grad=True)
+        y = getattr(lib.special, name)(*((2, x) if name == "polygamma" else (x, *more)))
+        results.append((y.detach().numpy(), lib.autograd.grad(y.sum(), x)[0].numpy()))
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_allclose(a, b, 1e-9, 1e-12)
+
+
 @pytest.mark.parametrize("name", [n for n in on_demand.INPLACE if on_demand.HOMES[n] not in ("products", "scatters")])
 def test_in_place_forms_equal_the_others(name):
     x = tg.tensor([3, 6]) if name in WHOLE else tg.tensor([0.25, 0.75])
@@ -61,6 +75,12 @@ def test_in_place_forms_equal_the_others(name):
         a = tg.autograd.grad(getattr(leaf.clone(), f"{name}_")(*more).sum(), leaf)[0]
         b = tg.autograd.grad(getattr(leaf, name)(*more).sum(), leaf)[0]
         np.testing.assert_array_equal(a.numpy(), b.numpy())
+
+
+def test_entropy_beyond_its_range():
+    x = tg.tensor([0.0, -1.0, 0.5, math.nan])
+    np.testing.assert_allclose(tg.special.entr(x).numpy(), [0, -math.inf, 0.5 * math.log(2), math.nan], 1e-6)
+    assert tg.special.ndtr(tg.tensor([0.0])).item() == 0.5
 
 
 def test_shift_operators():

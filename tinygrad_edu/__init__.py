@@ -86,6 +86,7 @@ ABOVE = (
     "nn",
     "optim",
     "reports",
+    "special",
     "train",
     "transforms",
     "utils",

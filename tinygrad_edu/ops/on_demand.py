@@ -45,7 +45,9 @@ FILES = {
         "unfold",
     ),
     "cumulative": File("cumprod", "cummax cummin diff logcumsumexp"),
-    "statistics": File("", "aminmax bincount histc median mode nanmean nanmedian nanquantile nansum quantile"),
+    "statistics": File(
+        "", "aminmax bincount corrcoef cov histc median mode nanmean nanmedian nanquantile nansum quantile"
+    ),
     "sets": File("", "unique unique_consecutive", "bucketize isin searchsorted"),
     "scatters": File("index_reduce masked_scatter scatter_reduce"),
     "distances": File("", "dist", "cdist pdist"),

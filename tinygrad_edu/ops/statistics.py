@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import storage as memory
-from ..dtypes import bool_, float64, int64
+from ..dtypes import bool_, float64, get_default_dtype, int64
 from ..dtypes import dtype as Dtype
 from ..modes import modes
 from ..op import Op
@@ -19,13 +19,14 @@ from ..storage import Layout
 from ..tensor import Tensor
 from .common import constant, is_number, normal_dim
 from .compare import isnan, logical_not, where
-from .elementwise import add, ceil, floor, mul, sub
+from .elementwise import add, ceil, floor, mul, sqrt, sub
 from .extremum import amax, amin, shared_by_ties
 from .gather import gather_op
+from .matmul import matmul
 from .move import Array, Ints
 from .order import Ordered, sort
 from .reduce import Dims, Reduction, converted, sum
-from .views import expand, movedim, reshape, squeeze
+from .views import diagonal, expand, movedim, reshape, squeeze, transpose, unsqueeze
 
 
 class MinMax(NamedTuple):
@@ -265,3 +266,53 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
     if bins <= 0 or not max >= min:
         raise RuntimeError(f"histc: expected bins > 0 and max >= min, got bins={bins}, min={min}, max={max}")
     return histc_op(input.detach(), bins=int(bins), min=float(min), max=float(max))
+
+
+# Together
+
+
+def cov(
+    input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, aweights: Tensor | None = None
+) -> Tensor:
+    """The covariances of variables, a row of (n, k) each, or one vector: (n, n), 0-d of one. fweights: how often each
+    observation, a column, counts (integers); aweights: how much it does. The sum is divided by the observations less
+    correction."""
+    if input.layout.ndim > 2:
+        raise RuntimeError(f"cov: expected at most 2 dimensions, got shape {input.layout.shape}")
+    x = reshape(input, 1, -1) if input.layout.ndim < 2 else input
+    x = x if x.layout.dtype.is_floating_point else x.to(get_default_dtype())
+    k = x.layout.shape[1]
+    weights = None
+    for name, given in (("fweights", fweights), ("aweights", aweights)):
+        if given is None:
+            continue
+        if given.layout.shape != (k,) or given.layout.dtype.is_floating_point is (name == "fweights"):
+            kind = "integers" if name == "fweights" else "floats"
+            raise RuntimeError(f"cov: {name} must be {kind} of shape ({k},), got {given.dtype} of shape {given.shape}")
+        if not modes.recording and (given.array() < 0).any():
+            raise RuntimeError(f"cov: {name} must not be negative")
+        weights = given if weights is None else mul(weights, given)
+    if weights is None:
+        total: Any = k
+        apart = sub(x, sum(x, 1, keepdim=True) / k) if k else x
+        spread = matmul(apart, transpose(apart, 0, 1))
+    else:
+        total = sum(weights)
+        apart = sub(x, sum(mul(x, weights), 1, keepdim=True) / total)
+        spread = matmul(mul(apart, weights), transpose(apart, 0, 1))
+    if weights is None or aweights is None:
+        less: Any = total - correction
+    else:
+        less = total - sum(mul(weights, aweights)) / total * correction
+    less = max(less, 0) if weights is None else less.clamp(min=0)
+    found = spread / (float(less) if weights is None else less)
+    return squeeze(found)
+
+
+def corrcoef(input: Tensor) -> Tensor:
+    """The correlations, -1 to 1, of variables, a row of (n, k) each: (n, n); of one vector 1."""
+    found = cov(input)
+    if not found.layout.ndim:
+        return found / found
+    scale = sqrt(diagonal(found))
+    return (found / unsqueeze(scale, 1) / scale).clamp(-1, 1)
