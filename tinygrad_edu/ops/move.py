@@ -17,7 +17,7 @@ from ..op import Op, Spec
 from ..op_kinds import UpdateOp, ViewOp
 from ..storage import Layout, contiguous_strides
 from ..tensor import Tensor
-from .common import broadcast_shapes, remember, same_shape
+from .common import broadcast_shapes, layout_in, remember, same_shape
 
 Array = np.ndarray[Any, Any]
 Ints = tuple[int, ...]
@@ -178,7 +178,7 @@ cast_op.vjps(input=lambda g, input_dtype: cast_op(g, dtype=input_dtype))
 
 def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
     """A contiguous copy; gradients flow through it."""
-    spec = copy_op.specs.get((input.layout,))
+    spec = copy_op.specs.get((layout_in("copy", input),))
     return copy_op(input) if spec is None else copy_op.run(spec, (input,))
 
 
