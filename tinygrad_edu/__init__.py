@@ -38,7 +38,7 @@ from .ops.create import (
 )
 from .ops.einsum import einsum
 from .ops.elementwise import (
-    abs, add, addcdiv, addcmul, ceil, cos, div, erf, exp, expm1, floor, floor_divide, lerp, log, log1p, mul,
+    abs, add, ceil, cos, div, erf, exp, expm1, floor, floor_divide, log, log1p, mul,
     neg, pow, reciprocal, remainder, round, rsqrt, sign, sin, sqrt, square, sub, tan, trunc,
 )
 from .ops.extremum import amax, amin, argmax, argmin, max, min
@@ -65,6 +65,7 @@ from .ops.random import (
 )
 from .ops.reduce import all, any, count_nonzero, cumsum, logsumexp, mean, prod, sum
 from .ops.vector_norm import norm
+from .ops.ternary import addcdiv, addcmul, lerp
 from .ops.views import (
     broadcast_to, diagonal, flatten, moveaxis, movedim, narrow, permute, ravel, reshape, select, squeeze,
     swapaxes, swapdims, t, transpose, unflatten, unsqueeze,

@@ -28,6 +28,7 @@ from . import (
     order,
     random,
     rearrange,
+    ternary,
     vector_norm,
     views,
 )
@@ -150,13 +151,13 @@ class TensorMethods:
         return e.div(self, other, rounding_mode=rounding_mode)
 
     def lerp(self: Any, end: Any, weight: Any) -> Tensor:
-        return e.lerp(self, end, weight)
+        return ternary.lerp(self, end, weight)
 
     def addcmul(self: Any, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Tensor:
-        return e.addcmul(self, tensor1, tensor2, value=value)
+        return ternary.addcmul(self, tensor1, tensor2, value=value)
 
     def addcdiv(self: Any, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Tensor:
-        return e.addcdiv(self, tensor1, tensor2, value=value)
+        return ternary.addcdiv(self, tensor1, tensor2, value=value)
 
     def floor_divide(self: Any, other: Any) -> Tensor:
         return e.floor_divide(self, other)
@@ -317,7 +318,7 @@ class TensorMethods:
     sin_, cos_, tan_, erf_ = inplace.forms(e.sin, e.cos, e.tan, e.erf)
     floor_, ceil_, trunc_, round_ = inplace.forms(e.floor, e.ceil, e.trunc, e.round)
     relu_, tanh_, sigmoid_, clamp_ = inplace.forms(a.relu, a.tanh, a.sigmoid, c.clamp)
-    lerp_, addcmul_, addcdiv_ = inplace.forms(e.lerp, e.addcmul, e.addcdiv)
+    lerp_, addcmul_, addcdiv_ = inplace.forms(ternary.lerp, ternary.addcmul, ternary.addcdiv)
     addmm_, baddbmm_, cumsum_ = inplace.forms(m.addmm, m.baddbmm, r.cumsum)
     scatter_, scatter_add_, masked_fill_ = *inplace.forms(g.scatter, g.scatter_add), assign.masked_fill_
     index_add_, index_copy_, index_fill_ = inplace.forms(g.index_add, g.index_copy, masks.index_fill)

@@ -259,18 +259,18 @@ def rand_like(
     input: Tensor, *, dtype: Dtype | None = None, device: Any = None, requires_grad: bool = False, generator: Any = None
 ) -> Tensor:
     """rand in the shape and dtype of input."""
-    return rand(
-        input.shape, generator=generator, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad
-    )
+    state, layout = _state(generator), input.layout
+    spec = _uniform("rand_like", state, layout.shape, 0.0, 1.0, dtype or layout.dtype)
+    return finished(random_uniform.run(spec, (state,)), requires_grad, device)
 
 
 def randn_like(
     input: Tensor, *, dtype: Dtype | None = None, device: Any = None, requires_grad: bool = False, generator: Any = None
 ) -> Tensor:
     """randn in the shape and dtype of input."""
-    return randn(
-        input.shape, generator=generator, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad
-    )
+    state, layout = _state(generator), input.layout
+    spec = _normal("randn_like", state, layout.shape, 0.0, 1.0, dtype or layout.dtype)
+    return finished(random_normal.run(spec, (state,)), requires_grad, device)
 
 
 def randint_like(
