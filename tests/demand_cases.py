@@ -175,11 +175,6 @@ ATTENTION = [
 ]
 
 
-def with_zeros(t: Any, x: Any) -> Any:
-    """Two zeros in each line of five."""
-    return x * t.tensor([1.0, 0.0, 1.0, 0.0, 1.0], dtype=x.dtype)
-
-
 def with_nan(t: Any, x: Any) -> Any:
     """NaN in some places."""
     return t.where(x.detach() > 1, float("nan"), x)
@@ -187,7 +182,6 @@ def with_nan(t: Any, x: Any) -> Any:
 
 CUMULATIVE = [
     case("cumprod", lambda t, x: t.cumprod(x, 1), A(2, 5, 2), ints=True),
-    case("cumprod-zeros", lambda t, x: t.cumprod(with_zeros(t, x), -1), A(2, 5)),
     case("logcumsumexp", lambda t, x: t.logcumsumexp(x, 0), A(5, 3)),
     case("cummax", lambda t, x: (*t.cummax(x, 1), *t.cummin(x, 1)), A(3, 5)),
     case("cummax-nan", lambda t, x: t.cummax(x.log(), 0), A(7), first=False, second=False),
@@ -238,12 +232,6 @@ SCATTERS = [
         for k in ("", "-others")
     ],
     case("index_reduce", lambda t, x, i, y: t.index_reduce(x, 0, i, y, "prod"), A(3, 4), Int(3, 2), A(2, 4)),
-    case(
-        "scatter_reduce-zero",
-        lambda t, x, i: t.zeros(2, dtype=x.dtype).scatter_reduce(0, i, x * x.detach().ge(-1), "prod"),
-        A(4),
-        Int(2, 4),
-    ),
 ]
 
 DISTANCES = [

@@ -99,6 +99,20 @@ def test_scattered_sums_in_place():
     assert m.addr_(tg.tensor([1.0, 2.0]), tg.tensor([3.0, 4.0])).tolist() == [[3, 4], [6, 8]]
 
 
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x.cumprod(0),
+        lambda x: tg.ones(2, dtype=x.dtype).scatter_reduce(0, tg.tensor([0, 0, 0, 1, 1]), x, "prod"),
+        lambda x: tg.ones(2, dtype=x.dtype).index_reduce(0, tg.tensor([1, 1, 1, 0, 0]), x, "prod", include_self=False),
+    ],
+    ids=["cumprod", "scatter_reduce", "index_reduce"],
+)
+def test_products_of_zeros_are_differentiated_twice(function):
+    x = tg.tensor([0.0, 2.0, 0.0, 0.0, 3.0], dtype=tg.float64, requires_grad=True)
+    assert tg.autograd.gradcheck(function, [x]) and tg.autograd.gradgradcheck(function, [x])
+
+
 def test_multinomial_draws_by_weight():
     tg.manual_seed(1)
     weights = tg.tensor([[0.0, 1.0, 3.0, 0.0], [2.0, 0.0, 0.0, 2.0]])
