@@ -19,6 +19,7 @@ from .storage import Layout, layout_of
 from .tensor import Tensor
 
 _ages = itertools.count()
+_empty = Tensor.empty  # looked up once: every op asks for it
 
 
 class Spec:
@@ -320,18 +321,19 @@ class Op:
             x.storage.viewed = True
             out = Tensor.over(x.storage, spec.layout, x.offset + spec.offset)
         else:
-            out = Tensor.empty(spec.layout)
+            out = _empty(spec.layout)
             if len(inputs) == 1:  # the common cases, without the cost of a star
                 spec.launch(out, inputs[0])
             elif len(inputs) == 2:
                 spec.launch(out, inputs[0], inputs[1])
             else:
                 spec.launch(out, *inputs)
-        for x in inputs:
-            if x.needs_grad:
-                if modes.grad and spec.differentiable:
-                    out.node, out.needs_grad = Node(spec, inputs, out), True
-                break
+        if spec.differentiable:
+            for x in inputs:
+                if x.needs_grad:
+                    if modes.grad:
+                        out.node, out.needs_grad = Node(spec, inputs, out), True
+                    break
         if watching:
             for watcher in modes.watchers:
                 watcher.ran(spec, inputs, out)
