@@ -30,6 +30,8 @@ CREATED = {
     "zeros": lambda t: t.zeros(2, 3),
     "zeros-tuple": lambda t: t.zeros((2, 3), dtype=t.int64),
     "zeros-0d": lambda t: (t.zeros(()), t.zeros([])),
+    "size=": lambda t: (t.zeros(size=(2, 3)), t.ones(size=[2]), t.zeros(2).new_ones(size=(1, 2))),
+    "size= twice": lambda t: t.zeros(2, size=(3,)),
     "zeros-negative": lambda t: t.zeros(-1),
     "zeros-int-grad": lambda t: t.zeros(2, dtype=t.int32, requires_grad=True),
     "ones": lambda t: t.ones(2, 0, 3),

@@ -222,10 +222,12 @@ def remember(op: Op, inputs: tuple[Tensor, ...], key: tuple[Any, ...], **attrs: 
     return spec
 
 
-def ints(args: tuple[Any, ...], name: str) -> tuple[Any, ...]:
-    """f(2, 3), f((2, 3)) and f([2, 3]) as (2, 3); the numbers may still be bools, NumPy's, or 0-d tensors of ints.
+def ints(args: tuple[Any, ...], name: str, size: Any = None) -> tuple[Any, ...]:
+    """f(2, 3), f((2, 3)), f([2, 3]) and f(size=(2, 3)) as (2, 3); they may be bools, NumPy's, or 0-d tensors of ints.
 
     Raises TypeError, naming the function, for what is no int; of bools, as PyTorch does, only for a first one."""
+    if size is not None:
+        args = (*args, size)
     if len(args) == 1 and isinstance(args[0], (tuple, list)):
         args = tuple(args[0])
     try:

@@ -160,27 +160,33 @@ def full(
     return _filled("full", ints((size,), "full"), value, dtype or dtype_of_number(value), requires_grad, device)
 
 
-def zeros(*size: Any, dtype: Dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def zeros(
+    *sizes: Any, size: Any = None, dtype: Dtype | None = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """0 everywhere, in the default float dtype."""
-    return _filled("zeros", ints(size, "zeros"), 0, dtype or get_default_dtype(), requires_grad, device)
+    return _filled("zeros", ints(sizes, "zeros", size), 0, dtype or get_default_dtype(), requires_grad, device)
 
 
-def ones(*size: Any, dtype: Dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def ones(
+    *sizes: Any, size: Any = None, dtype: Dtype | None = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """1 everywhere, in the default float dtype."""
-    return _filled("ones", ints(size, "ones"), 1, dtype or get_default_dtype(), requires_grad, device)
+    return _filled("ones", ints(sizes, "ones", size), 1, dtype or get_default_dtype(), requires_grad, device)
 
 
 _layouts: dict[tuple[tuple[Any, ...], Dtype], Layout] = {}
 
 
-def empty(*size: Any, dtype: Dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def empty(
+    *sizes: Any, size: Any = None, dtype: Dtype | None = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """Memory as it comes: write before you read."""
-    sizes, d = ints(size, "empty"), dtype or get_default_dtype()
-    layout = _layouts.get((sizes, d))
+    given, d = ints(sizes, "empty", size), dtype or get_default_dtype()
+    layout = _layouts.get((given, d))
     if layout is None:
         if len(_layouts) > 4096:
             _layouts.clear()
-        shape = shape_args(size, "empty")
+        shape = shape_args(given, "empty")
         layout = _layouts[shape, d] = layout_of(shape, d)
     return finished(Tensor.empty(layout), requires_grad, device)
 
@@ -333,21 +339,36 @@ def new_full(
 
 
 def new_zeros(
-    self: Tensor, *size: Any, dtype: Dtype | None = None, device: Any = None, requires_grad: bool = False
+    self: Tensor,
+    *sizes: Any,
+    size: Any = None,
+    dtype: Dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
-    return zeros(*size, dtype=dtype or self.layout.dtype, device=device, requires_grad=requires_grad)
+    return zeros(*sizes, size=size, dtype=dtype or self.layout.dtype, device=device, requires_grad=requires_grad)
 
 
 def new_ones(
-    self: Tensor, *size: Any, dtype: Dtype | None = None, device: Any = None, requires_grad: bool = False
+    self: Tensor,
+    *sizes: Any,
+    size: Any = None,
+    dtype: Dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
-    return ones(*size, dtype=dtype or self.layout.dtype, device=device, requires_grad=requires_grad)
+    return ones(*sizes, size=size, dtype=dtype or self.layout.dtype, device=device, requires_grad=requires_grad)
 
 
 def new_empty(
-    self: Tensor, *size: Any, dtype: Dtype | None = None, device: Any = None, requires_grad: bool = False
+    self: Tensor,
+    *sizes: Any,
+    size: Any = None,
+    dtype: Dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
-    return empty(*size, dtype=dtype or self.layout.dtype, device=device, requires_grad=requires_grad)
+    return empty(*sizes, size=size, dtype=dtype or self.layout.dtype, device=device, requires_grad=requires_grad)
 
 
 # Conversions

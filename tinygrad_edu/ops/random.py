@@ -179,7 +179,8 @@ def _need_float(d: Dtype, name: str) -> None:
 
 
 def rand(
-    *size: Any,
+    *sizes: Any,
+    size: Any = None,
     generator: Generator | None = None,
     dtype: Dtype | None = None,
     device: Any = None,
@@ -187,12 +188,13 @@ def rand(
 ) -> Tensor:
     """Uniform numbers from [0, 1)."""
     state = _state(generator)
-    spec = _uniform("rand", state, ints(size, "rand"), 0.0, 1.0, dtype or get_default_dtype())
+    spec = _uniform("rand", state, ints(sizes, "rand", size), 0.0, 1.0, dtype or get_default_dtype())
     return finished(random_uniform.run(spec, (state,)), requires_grad, device)
 
 
 def randn(
-    *size: Any,
+    *sizes: Any,
+    size: Any = None,
     generator: Generator | None = None,
     dtype: Dtype | None = None,
     device: Any = None,
@@ -200,7 +202,7 @@ def randn(
 ) -> Tensor:
     """Numbers from the standard normal distribution."""
     state = _state(generator)
-    spec = _normal("randn", state, ints(size, "randn"), 0.0, 1.0, dtype or get_default_dtype())
+    spec = _normal("randn", state, ints(sizes, "randn", size), 0.0, 1.0, dtype or get_default_dtype())
     return finished(random_normal.run(spec, (state,)), requires_grad, device)
 
 
