@@ -141,8 +141,9 @@ class Op:
     shape      (*layouts, **attrs) -> shape of the output; raises an error that names op, shapes and sizes
     dtype      of the output: a dtype, or (*layouts, **attrs) -> dtype; default: the first input's
     gradients  set by `vjps`: a rule per input, called with what its parameter names ask for: g (the incoming gradient),
-               y (the output), an input's name, NAME_shape, NAME_dtype, an attr; for ops of any number of inputs also i
-               (which input) and shapes (of all), what `shares` names. None: no gradient flows to that input.
+               y (the output), an input's name (None where it was left out), NAME_shape, NAME_dtype, an attr; for ops of
+               any number of inputs also i (which input) and shapes (of all), what `shares` names.
+               None: no gradient flows to that input.
     """
 
     registry: ClassVar[dict[str, Op]] = {}
@@ -248,7 +249,7 @@ class Op:
                 return own[word]
         elif word in self.inputs:
             at = self.inputs.index(word)
-            return lambda node, g, i: node.recall(at)
+            return lambda node, g, i: node.recall(at) if at < len(node.spec.inputs) else None
         elif word.rpartition("_")[0] in self.inputs and word.endswith(("_shape", "_dtype")):
             stem, _, field = word.rpartition("_")
             at = self.inputs.index(stem)

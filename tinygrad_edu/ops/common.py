@@ -15,7 +15,7 @@ import numpy as np
 
 from .. import storage as memory
 from ..dtypes import bool_, dtype, dtype_of_number, get_default_dtype, held, refuse_huge, result_type
-from ..op import Fetch, Op, Spec
+from ..op import Op, Spec
 from ..storage import Layout, layout_of
 from ..tensor import Tensor
 
@@ -272,17 +272,6 @@ class Maker(Op):
         values = [v for name, v in spec.attrs.items() if name not in ("shape", "dtype")]
         whole = [v for v in values if isinstance(v, int)]
         return [spec.layout, *spec.inputs], whole, [v for v in values if isinstance(v, float)]
-
-
-class OptionalInputs(Op):
-    """An op whose last inputs may be missing: its rules get None for them."""
-
-    def _fetch(self, word: str) -> Fetch:
-        fetch = super()._fetch(word)
-        if word not in self.inputs:
-            return fetch
-        at = self.inputs.index(word)
-        return lambda node, g, i: fetch(node, g, i) if at < len(node.spec.inputs) else None
 
 
 def given(*inputs: Tensor | None) -> list[Tensor]:

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import int64
+from ..op import Op
 from ..storage import Layout
 from ..tensor import Tensor
 from .activation import Activation, sigmoid
-from .common import OptionalInputs, binary, given, zeros_as
+from .common import binary, given, zeros_as
 from .compare import ne, where
 from .elementwise import log, log1p
 from .norm import softmax_grad, softmax_op
@@ -82,7 +83,7 @@ def _log_softmax(x: Any) -> Any:
     return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
 
 
-@partial(OptionalInputs, shape=_loss_shape, name="cross_entropy")
+@partial(Op, shape=_loss_shape, name="cross_entropy")
 def cross_entropy_op(out, input, target, weight=None, *, reduction, ignore_index, smoothing):
     """-weight[target] log_softmax(input)[target] of each row: 0 where target is ignore_index, NaN where it is no class.
 
@@ -96,7 +97,7 @@ def cross_entropy_op(out, input, target, weight=None, *, reduction, ignore_index
     out[...] = _reduced(losses, weights, reduction)
 
 
-@partial(OptionalInputs, shape=_grad_shape)
+@partial(Op, shape=_grad_shape)
 def cross_entropy_grad(out, grad, input, target, weight=None, *, reduction, ignore_index, smoothing):
     """A row's loss is -sum(a log_softmax(x)), so its gradient is sum(a) softmax(x) - a."""
     log_p, a = _log_softmax(_classes_last(input)), _classes_last(out)
@@ -110,7 +111,7 @@ def cross_entropy_grad(out, grad, input, target, weight=None, *, reduction, igno
     a[counts == 0] = 0
 
 
-@partial(OptionalInputs, shape=_loss_shape, name="nll_loss")
+@partial(Op, shape=_loss_shape, name="nll_loss")
 def nll_loss_op(out, input, target, weight=None, *, reduction, ignore_index):
     """-weight[target] input[target] of each row; else as cross_entropy."""
     x = _classes_last(input)
@@ -118,7 +119,7 @@ def nll_loss_op(out, input, target, weight=None, *, reduction, ignore_index):
     out[...] = _reduced(-weights * _picked(x, at, counts), weights, reduction)
 
 
-@partial(OptionalInputs, shape=_grad_shape)
+@partial(Op, shape=_grad_shape)
 def nll_loss_grad(out, grad, input, target, weight=None, *, reduction, ignore_index):
     """-weight at each row's class; of the input only the shape is read."""
     if not out.size:

@@ -18,7 +18,7 @@ from ..dtypes import dtype as Dtype
 from ..op import Op, Spec, op
 from ..storage import layout_of
 from ..tensor import Tensor
-from .common import OptionalInputs, as_tensor, given, layouts_of, normal_dim, remember, same_shape
+from .common import as_tensor, given, layouts_of, normal_dim, remember, same_shape
 from .elementwise import exp, rsqrt, square
 
 
@@ -105,7 +105,7 @@ def _standardized(x: Any, moments: Any, n: int) -> Any:
     return (x - mean) * scale
 
 
-class LayerNorm(OptionalInputs):
+class LayerNorm(Op):
     """layer_norm. What it finds out about the rows goes into its second input, for the gradient to read."""
 
     def writes(self, spec: Spec) -> tuple[int, ...]:
@@ -127,7 +127,7 @@ def layer_norm_op(out, input, moments, weight=None, bias=None, *, n, eps):
             np.add(out * weight, bias, out=out)
 
 
-@partial(OptionalInputs, shape=same_shape)
+@partial(Op, shape=same_shape)
 def layer_norm_grad(out, grad, input, moments, weight=None, *, n, eps):
     """scale * (g - mean(g) - y * mean(g * y)), the gradient of y = layer_norm(input) without a weight, of which g is
     grad; with one it is grad * weight."""
