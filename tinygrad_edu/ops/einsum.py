@@ -19,9 +19,8 @@ from .elementwise import mul
 from .matmul import matmul, outer_op
 from .reduce import sum
 
-Labels = list[
-    str
-]  # one for each dimension: a letter, or a number for those that ... stands for, counted from the right
+# One for each dimension: a letter, or a number for those that ... stands for, counted from the right.
+Labels = list[str]
 
 
 class Plan(Watcher):
