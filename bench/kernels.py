@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from .measure import Timing, interleave, machine, peak_gflops, scaled, table
+from .measure import Timing, interleave, known, machine, peak_gflops, scaled, table
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--turns", type=int, default=9)
     options = parser.parse_args()
-    rows = compare(options.names or list(CASES), options.threads, options.turns)
+    rows = compare(known(parser, options.names, CASES), options.threads, options.turns)
     print(f"kernels, float32, {options.threads} threads, {machine()}\n")
     print(table(["kernel", "", "tinygrad_edu", "PyTorch, its best", "PyTorch/ours", "rate, share"], rows))
 

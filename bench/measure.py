@@ -5,19 +5,28 @@ A shared machine drifts by half within minutes, so a time alone says little; the
 
 from __future__ import annotations
 
+import argparse
 import os
 import platform
 import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 # Seconds of rest before each turn: the threads of the library that was last at work go on spinning, on the cores that
 # the next one needs, OpenBLAS's for up to 2^28 cycles.
 SETTLE = 0.2
+
+
+def known(parser: argparse.ArgumentParser, names: Sequence[str], all_names: Iterable[str]) -> list[str]:
+    """The names given on the command line, all where none is; an unknown one ends the program and says which there are."""
+    for name in names:
+        if name not in all_names:
+            parser.error(f"there is no {name!r}; there are {', '.join(all_names)}")
+    return list(names or all_names)
 
 
 @dataclass

@@ -12,7 +12,7 @@ import resource
 import subprocess
 import sys
 
-from .measure import machine, table
+from .measure import known, machine, table
 from .models import MODELS, stepper
 from .steps import data, rival
 
@@ -49,7 +49,7 @@ def main() -> None:
         train(options.library, options.names[0], options.steps)
         return
     rows = []
-    for name in options.names:
+    for name in known(parser, options.names, MODELS):
         kinds = (
             ("tinygrad_edu", "eager", "channels_last") if len(MODELS[name].shape) == 3 else ("tinygrad_edu", "eager")
         )

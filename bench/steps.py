@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .measure import interleave, machine, peak_gflops, scaled, table
+from .measure import interleave, known, machine, peak_gflops, scaled, table
 from .models import MODELS, Model, stepper
 
 RIVALS = ("eager", "channels_last", "compile")
@@ -81,7 +81,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=15)
     parser.add_argument("--rivals", nargs="+", choices=RIVALS, default=list(RIVALS))
     options = parser.parse_args()
-    rows = compare(options.names or list(MODELS), options.rivals, options.threads, options.turns)
+    rows = compare(known(parser, options.names, MODELS), options.rivals, options.threads, options.turns)
     print(f"training step, {options.threads} threads, {machine()}\n")
     header = [
         "step",
