@@ -22,7 +22,7 @@ SETTLE = 0.2
 
 
 def known(parser: argparse.ArgumentParser, names: Sequence[str], all_names: Iterable[str]) -> list[str]:
-    """The names given on the command line, all where none is; an unknown one ends the program, which says what there is."""
+    """The names given on the command line, all where none is. An unknown one ends the program, with those there are."""
     for name in names:
         if name not in all_names:
             parser.error(f"there is no {name!r}; there are {', '.join(all_names)}")
