@@ -10,8 +10,9 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from ...dtypes import float64
-from ...ops.random import Generator, rand, randint, randperm
+from ...ops.create import tensor
+from ...ops.distributions import multinomial
+from ...ops.random import Generator, randint, randperm
 
 T = TypeVar("T", covariant=True)
 
@@ -96,25 +97,18 @@ class WeightedRandomSampler(Sampler[int]):
             raise ValueError(f"WeightedRandomSampler: replacement must be a bool, got {replacement!r}")
         if not isinstance(num_samples, int) or isinstance(num_samples, bool) or num_samples <= 0:
             raise ValueError(f"WeightedRandomSampler: num_samples must be a positive int, got {num_samples!r}")
-        self.weights = np.array(weights, np.float64)
-        if self.weights.ndim != 1 or not np.isfinite(self.weights).all() or (self.weights < 0).any():
+        given = np.array(weights, np.float64)
+        if given.ndim != 1 or not np.isfinite(given).all() or (given < 0).any():
             raise ValueError("WeightedRandomSampler: expected a sequence of weights, finite and not negative")
-        possible = int((self.weights > 0).sum())
+        possible = int((given > 0).sum())
         if possible < (1 if replacement else num_samples):
             raise ValueError(f"WeightedRandomSampler: {num_samples} samples of {possible} with a weight above 0")
+        self.weights = tensor(given)
         self.num_samples, self.replacement, self.generator = num_samples, replacement, generator
 
     def __iter__(self) -> Iterator[int]:
-        count = self.num_samples if self.replacement else len(self.weights)
-        u = rand(count, dtype=float64, generator=self.generator).array()
-        if self.replacement:
-            edges = np.cumsum(self.weights)
-            found = np.searchsorted(edges, u * edges[-1], side="right")
-            last = np.flatnonzero(self.weights)[-1]  # u * edges[-1] may have been rounded up to edges[-1]
-            return iter(np.minimum(found, last).tolist())
-        with np.errstate(divide="ignore"):  # the largest of u^(1 / w) (Efraimidis, Spirakis 2006)
-            keys = np.where(self.weights > 0, np.log(u) / self.weights, -np.inf)
-        return iter(np.argsort(-keys)[: self.num_samples].tolist())
+        drawn = multinomial(self.weights, self.num_samples, self.replacement, generator=self.generator)
+        return iter(drawn.tolist())
 
     def __len__(self) -> int:
         return self.num_samples
