@@ -5,22 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from ..dtypes import dtype as DType
-from ..modes import no_grad
-from ..ops.create import empty
 from ..tensor import Tensor
-from . import init
 from .bag_functions import embedding_bag
-from .module import Module
-from .parameter import Parameter
+from .embedding import Table
 
 
-class EmbeddingBag(Module):
+class EmbeddingBag(Table):
     """The mean (or mode "sum", "max") of the rows that each bag names; see F.embedding_bag. weight
     (num_embeddings, embedding_dim), normal; row padding_idx starts at zero and takes no part.
 
     Raises ValueError for a padding_idx out of range, NotImplementedError for sparse gradients."""
-
-    weight: Parameter
 
     def __init__(
         self,
@@ -37,30 +31,9 @@ class EmbeddingBag(Module):
         device: Any = None,
         dtype: DType | None = None,
     ) -> None:
-        super().__init__()
-        if sparse:
-            raise NotImplementedError("EmbeddingBag: sparse gradients are left out; use sparse=False")
-        if padding_idx is not None:
-            if not -num_embeddings <= padding_idx < num_embeddings:
-                raise ValueError(f"padding_idx {padding_idx} must be within num_embeddings {num_embeddings}")
-            padding_idx %= num_embeddings
-        self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
-        self.max_norm, self.norm_type, self.scale_grad_by_freq = max_norm, norm_type, scale_grad_by_freq
-        self.mode, self.include_last_offset, self.padding_idx = mode, include_last_offset, padding_idx
-        if _weight is None:
-            self.weight = Parameter(empty(num_embeddings, embedding_dim, dtype=dtype, device=device))
-            self.reset_parameters()
-        else:
-            if _weight.shape != (num_embeddings, embedding_dim):
-                expected = num_embeddings, embedding_dim
-                raise ValueError(f"EmbeddingBag: _weight must have shape {expected}, got {_weight.shape}")
-            self.weight = Parameter(_weight)
-
-    def reset_parameters(self) -> None:
-        init.normal_(self.weight)
-        if self.padding_idx is not None:
-            with no_grad():
-                self.weight[self.padding_idx].zero_()
+        lookup = max_norm, norm_type, scale_grad_by_freq
+        super().__init__(num_embeddings, embedding_dim, padding_idx, lookup, sparse, _weight, device, dtype)
+        self.mode, self.include_last_offset = mode, include_last_offset
 
     def forward(self, input: Tensor, offsets: Tensor | None = None, per_sample_weights: Tensor | None = None) -> Tensor:
         return embedding_bag(

@@ -17,15 +17,57 @@ from .module import Module
 from .parameter import Parameter
 
 
-class Embedding(Module):
+class Table(Module):
+    """What Embedding and EmbeddingBag share: weight (num_embeddings, embedding_dim), normal or given, whose row
+    padding_idx starts at zero, and how its rows are looked up."""
+
+    weight: Parameter
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        padding_idx: int | None,
+        lookup: tuple[float | None, float, bool],
+        sparse: bool,
+        weight: Tensor | None,
+        device: Any,
+        dtype: DType | None,
+    ) -> None:
+        """lookup: max_norm, norm_type and scale_grad_by_freq."""
+        super().__init__()
+        name = type(self).__name__
+        if sparse:
+            raise NotImplementedError(f"{name}: sparse gradients are left out; use sparse=False")
+        if padding_idx is not None:
+            if not -num_embeddings <= padding_idx < num_embeddings:
+                raise ValueError(f"padding_idx {padding_idx} must be within num_embeddings {num_embeddings}")
+            padding_idx %= num_embeddings
+        self.num_embeddings, self.embedding_dim, self.padding_idx = num_embeddings, embedding_dim, padding_idx
+        self.max_norm, self.norm_type, self.scale_grad_by_freq = lookup
+        expected = num_embeddings, embedding_dim
+        if weight is None:
+            self.weight = Parameter(empty(expected, dtype=dtype, device=device))
+            self.reset_parameters()
+        elif weight.shape != expected:
+            raise ValueError(f"{name}: _weight must have shape {expected}, got {weight.shape}")
+        else:
+            self.weight = Parameter(weight)
+
+    def reset_parameters(self) -> None:
+        init.normal_(self.weight)
+        if self.padding_idx is not None:
+            with no_grad():
+                self.weight[self.padding_idx].zero_()
+
+
+class Embedding(Table):
     """Indices of any shape (...) -> (..., embedding_dim). weight (num_embeddings, embedding_dim), normal.
 
     padding_idx: the row that starts at zero and gets no gradient. max_norm, norm_type, scale_grad_by_freq: as in
     F.embedding. _weight: the table to begin with, _freeze: not to be trained. Raises ValueError for a padding_idx out
     of range or a _weight of another shape, NotImplementedError for sparse gradients.
     """
-
-    weight: Parameter
 
     def __init__(
         self,
@@ -41,30 +83,9 @@ class Embedding(Module):
         device: Any = None,
         dtype: DType | None = None,
     ) -> None:
-        super().__init__()
-        if sparse:
-            raise NotImplementedError("Embedding: sparse gradients are left out; use sparse=False")
-        if padding_idx is not None:
-            if not -num_embeddings <= padding_idx < num_embeddings:
-                raise ValueError(f"padding_idx {padding_idx} must be within num_embeddings {num_embeddings}")
-            padding_idx %= num_embeddings
-        self.num_embeddings, self.embedding_dim, self.padding_idx = num_embeddings, embedding_dim, padding_idx
-        self.max_norm, self.norm_type, self.scale_grad_by_freq = max_norm, norm_type, scale_grad_by_freq
-        if _weight is None:
-            table = empty(num_embeddings, embedding_dim, dtype=dtype, device=device)
-            self.weight = Parameter(table, requires_grad=not _freeze)
-            self.reset_parameters()
-        else:
-            if _weight.shape != (num_embeddings, embedding_dim):
-                expected = num_embeddings, embedding_dim
-                raise ValueError(f"Embedding: _weight must have shape {expected}, got {_weight.shape}")
-            self.weight = Parameter(_weight, requires_grad=not _freeze)
-
-    def reset_parameters(self) -> None:
-        init.normal_(self.weight)
-        if self.padding_idx is not None:
-            with no_grad():
-                self.weight[self.padding_idx].zero_()
+        lookup = max_norm, norm_type, scale_grad_by_freq
+        super().__init__(num_embeddings, embedding_dim, padding_idx, lookup, sparse, _weight, device, dtype)
+        self.weight.requires_grad_(not _freeze)
 
     @classmethod
     def from_pretrained(
