@@ -10,7 +10,7 @@ import math
 from typing import Any
 
 from .dtypes import dtype as Dtype
-from .ops.common import normal_dim
+from .ops.common import float_only, normal_dim
 from .ops.elementwise import abs, mul
 from .ops.extremum import amax, amin
 from .ops.inverse import LinAlgError, cholesky, det, inv, slogdet, solve
@@ -20,7 +20,7 @@ from .ops.products import matrix_power, multi_dot
 from .ops.reduce import sum
 from .ops.vector_norm import norm as p_norm
 from .ops.views import diagonal as any_diagonal
-from .ops.views import reshape
+from .ops.views import squeeze
 from .tensor import Tensor
 
 __all__ = [
@@ -62,8 +62,7 @@ def matrix_norm(
     n = A.layout.ndim
     if n < 2:
         raise RuntimeError(f"matrix_norm: expected 2 or more dimensions, got shape {A.layout.shape}")
-    if not A.layout.dtype.is_floating_point:
-        raise RuntimeError(f"matrix_norm: expected floating-point elements, got {A.layout.dtype}")
+    float_only("matrix_norm", A)
     if len(dim) != 2:
         raise RuntimeError(f"matrix_norm: dim must name 2 dimensions, got {dim}")
     row, column = normal_dim(dim[0], n, "matrix_norm"), normal_dim(dim[1], n, "matrix_norm")
@@ -82,7 +81,7 @@ def matrix_norm(
     first, then = (row, column) if ord in (1, -1) else (column, row)
     sums = sum(abs(x), first, keepdim=True)
     found = (amax if ord > 0 else amin)(sums, then, keepdim=True)
-    return found if keepdim else reshape(found, [k for d, k in enumerate(found.layout.shape) if d not in (row, column)])
+    return found if keepdim else squeeze(found, (row, column))
 
 
 def norm(A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Dtype | None = None) -> Tensor:

@@ -20,7 +20,7 @@ from ..op_kinds import UpdateOp, update
 from ..storage import Layout
 from ..tensor import Tensor
 from .activation import relu_grad
-from .common import constant, same_shape
+from .common import constant, float_only, same_shape
 from .elementwise import rsqrt
 from .join import stack
 from .norm import standardize
@@ -259,8 +259,7 @@ def _check(name: str, input: Tensor, **vectors: Tensor | None) -> None:
     """Raise RuntimeError for a vector that is not (C) of the input's dtype."""
     if input.layout.ndim < 2:
         raise RuntimeError(f"{name}: expected an input (N, C, ...), got shape {input.layout.shape}")
-    if not input.layout.dtype.is_floating_point:
-        raise RuntimeError(f"{name}: expected a floating-point input, got {input.dtype}")
+    float_only(name, input)
     c = input.layout.shape[1]
     for role, x in vectors.items():
         if x is None:

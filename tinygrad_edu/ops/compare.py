@@ -27,6 +27,7 @@ from .common import (
     broadcasting,
     constant,
     is_number,
+    no_tensor,
     refuse_bools,
     stored,
     unary,
@@ -129,7 +130,7 @@ class Inversion(Unary):
 
     def converted(self, input: Any) -> Tensor:
         if is_number(input):
-            raise TypeError(f"{self.name}: expected a Tensor, got {type(input).__name__}")
+            raise no_tensor(self.name, input)
         x = as_tensor(input, self.name)
         _refuse_floats(self.name, x)
         return x
@@ -306,7 +307,7 @@ clamp.vjps(input=lambda g, input, y: where(y == input, g, 0.0))
 def is_bool(input: Any, name: str) -> bool:
     """Whether it is a tensor of bools. Raises TypeError for what is no tensor."""
     if is_number(input):
-        raise TypeError(f"{name}: expected a Tensor, got {type(input).__name__}")
+        raise no_tensor(name, input)
     return as_tensor(input, name).layout.dtype is bool_
 
 

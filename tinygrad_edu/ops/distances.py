@@ -7,6 +7,7 @@ by a product of matrices (compute_mode). Read next: vector_norm.py.
 from __future__ import annotations
 
 from ..tensor import Tensor
+from .common import float_only
 from .diagonals import triu_indices
 from .elementwise import sub
 from .gather import index_select
@@ -44,5 +45,4 @@ def _check(name: str, p: float, *tensors: Tensor) -> None:
     if not p >= 0:
         raise RuntimeError(f"{name}: p must not be negative, got {p}")
     for x in tensors:
-        if not x.layout.dtype.is_floating_point:
-            raise RuntimeError(f"{name}: expected floating-point elements, got {x.layout.dtype}")
+        float_only(name, x)

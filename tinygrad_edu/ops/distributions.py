@@ -12,6 +12,7 @@ import numpy as np
 
 from ..modes import modes
 from ..tensor import Tensor
+from .common import float_only
 from .elementwise import ceil, exp, log1p, tan
 from .inplace import change
 from .order import topk
@@ -30,8 +31,7 @@ def multinomial(
     layout = input.layout
     if layout.ndim not in (1, 2) or not layout.numel:
         raise RuntimeError(f"multinomial: expected weights (n,) or (m, n), got shape {layout.shape}")
-    if not layout.dtype.is_floating_point:
-        raise RuntimeError(f"multinomial: expected floating-point weights, got {layout.dtype}")
+    float_only("multinomial", input)
     if num_samples <= 0 or (not replacement and num_samples > layout.shape[-1]):
         raise RuntimeError(f"multinomial: can't draw {num_samples} of {layout.shape[-1]}, replacement={replacement}")
     weights = input.detach()
@@ -72,7 +72,7 @@ def cauchy_(self: Tensor, median: float = 0.0, sigma: float = 1.0, *, generator:
     """Fill with numbers of Cauchy's distribution. Raises RuntimeError for sigma <= 0, and for integers."""
     if not sigma > 0:
         raise RuntimeError(f"cauchy_: expected sigma > 0, got {sigma}")
-    _floats(self, "cauchy_")
+    float_only("cauchy_", self)
     return change(self, lambda x: tan((rand_like(x, generator=generator) - 0.5) * math.pi) * sigma + median)
 
 
@@ -80,10 +80,5 @@ def log_normal_(self: Tensor, mean: float = 1.0, std: float = 2.0, *, generator:
     """Fill with exp of normal numbers. Raises RuntimeError for std <= 0, and for integers."""
     if not std > 0:
         raise RuntimeError(f"log_normal_: expected std > 0, got {std}")
-    _floats(self, "log_normal_")
+    float_only("log_normal_", self)
     return change(self, lambda x: exp(randn_like(x, generator=generator) * std + mean))
-
-
-def _floats(x: Tensor, name: str) -> None:
-    if not x.layout.dtype.is_floating_point:
-        raise RuntimeError(f"{name}: expected a floating-point dtype, got {x.layout.dtype}")

@@ -16,7 +16,7 @@ from .. import dtypes
 from ..op import Op, Spec
 from ..storage import Layout, layout_of
 from ..tensor import Tensor
-from .common import exactly, normal_dim, refuse_bools, remember
+from .common import exactly, no_tensor, normal_dim, refuse_bools, remember
 from .compare import maximum, minimum, where
 from .gather import scatter_add_op
 from .order import Ordered
@@ -145,7 +145,7 @@ def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
 
 def _extremum(value: Reduction, place: Reduction, pairwise: Op, input: Tensor, dim: Any, keepdim: bool) -> Any:
     if not isinstance(input, Tensor):
-        raise TypeError(f"{pairwise.name}: expected a Tensor, got {type(input).__name__}")
+        raise no_tensor(pairwise.name, input)
     if dim is None:
         return value.over(input, None, False)
     if isinstance(dim, Tensor):

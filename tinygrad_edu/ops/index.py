@@ -17,7 +17,7 @@ import numpy as np
 from .. import backends
 from .. import storage as memory
 from ..dtypes import bool_, int64, uint8
-from ..modes import modes, watching
+from ..modes import modes
 from ..op import Spec
 from ..storage import Layout
 from ..tensor import Tensor
@@ -99,7 +99,7 @@ def _key(items: tuple[Any, ...]) -> tuple[Any, tuple[Tensor, ...]]:
             kind = type(item)
         if kind is Tensor:
             layout = item.layout
-            if masked or not (layout.ndim or (watching and modes.recording)):
+            if masked or not (layout.ndim or modes.recording):
                 return None, ()
             if layout.dtype is int64:
                 key.append(layout)

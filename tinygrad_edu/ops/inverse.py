@@ -14,7 +14,7 @@ import numpy as np
 from ..op import Op
 from ..storage import Layout
 from ..tensor import Tensor
-from .common import broadcast_shapes, same_dtype, same_shape, zeros_as
+from .common import broadcast_shapes, float_only, same_dtype, same_shape, zeros_as
 from .elementwise import log, mul
 from .matmul import matmul
 from .move import Array, Ints
@@ -112,8 +112,7 @@ class SignAndLog(NamedTuple):
 
 def _floats(name: str, x: Tensor) -> Tensor:
     square_matrices(name, x)
-    if not x.layout.dtype.is_floating_point:
-        raise RuntimeError(f"{name}: expected floating-point elements, got {x.layout.dtype}")
+    float_only(name, x)
     return x
 
 

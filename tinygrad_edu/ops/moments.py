@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..tensor import Tensor
-from .common import as_tensor
+from .common import as_tensor, float_only
 from .compare import where
 from .reduce import Dims, Reduction, count, mean_op, spread
 
@@ -58,8 +58,7 @@ def _moment(
         raise TypeError(f"{op.name}: pass either unbiased or correction, not both")
     less = correction if correction is not None else 0 if unbiased is False else 1
     input = as_tensor(input, op.name)
-    if not input.layout.dtype.is_floating_point:
-        raise RuntimeError(f"{op.name}: expected floating-point elements, got {input.layout.dtype}")
+    float_only(op.name, input)
     return op.over(input, dim, keepdim, float(less)), dim
 
 

@@ -18,7 +18,7 @@ from ..dtypes import dtype as Dtype
 from ..op import Op, Spec, op
 from ..storage import layout_of
 from ..tensor import Tensor
-from .common import as_tensor, given, layouts_of, normal_dim, remember, same_shape
+from .common import as_tensor, float_only, given, layouts_of, normal_dim, remember, same_shape
 from .elementwise import exp, rsqrt, square
 
 
@@ -236,8 +236,7 @@ def _check_layer_norm(input: Tensor, shape: tuple[int, ...], weight: Tensor | No
     n = len(shape)
     if n == 0 or input.layout.shape[-n:] != shape:
         raise RuntimeError(f"layer_norm: input of shape {input.layout.shape} does not end in normalized_shape {shape}")
-    if not input.layout.dtype.is_floating_point:
-        raise RuntimeError(f"layer_norm: expected a floating-point input, got {input.dtype}")
+    float_only("layer_norm", input)
     for name, x in (("weight", weight), ("bias", bias)):
         if x is not None and x.layout.shape != shape:
             raise RuntimeError(f"layer_norm: {name} has shape {x.layout.shape}, expected normalized_shape {shape}")

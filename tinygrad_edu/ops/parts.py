@@ -14,7 +14,19 @@ import numpy as np
 from ..dtypes import bool_, float64
 from ..op import Op
 from ..tensor import Tensor
-from .common import Number, Unary, as_tensor, binary, broadcasting, constant, is_number, unary, zeros_as
+from .common import (
+    Number,
+    Unary,
+    as_tensor,
+    binary,
+    broadcasting,
+    constant,
+    float_only,
+    is_number,
+    no_tensor,
+    unary,
+    zeros_as,
+)
 from .compare import Bitwise, isfinite, isnan, where
 from .elementwise import mul, pow, sign, sub, truncated_quotient
 from .move import Array, copy_op
@@ -42,8 +54,7 @@ class OfFloats(Unary):
 
     def converted(self, input: Any) -> Tensor:
         x = as_tensor(input, self.name)
-        if not x.layout.dtype.is_floating_point:
-            raise RuntimeError(f"{self.name}: expected floating-point elements, got {x.layout.dtype}")
+        float_only(self.name, x)
         return x
 
 
@@ -159,7 +170,7 @@ def float_power(input: Any, exponent: Any) -> Tensor:
 def rsub(input: Tensor, other: Any, *, alpha: Number = 1) -> Tensor:
     """other - alpha * input."""
     if not isinstance(input, Tensor):
-        raise TypeError(f"rsub: expected a Tensor, got {type(input).__name__}")
+        raise no_tensor("rsub", input)
     return sub(other, input, alpha=alpha)
 
 

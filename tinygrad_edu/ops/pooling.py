@@ -65,7 +65,7 @@ def _window(name: str, kernel: Any, stride: Any, padding: Any, dilation: Any, n:
 def _planes(name: str, input: Tensor, n: int) -> Tensor:
     """The input as (N, C, H, W)."""
     if not isinstance(input, Tensor):
-        raise TypeError(f"{name}: expected a Tensor, got {type(input).__name__}")
+        raise no_tensor(name, input)
     layout = input.layout
     if layout.ndim not in (n + 1, n + 2):
         raise RuntimeError(

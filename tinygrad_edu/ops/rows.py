@@ -52,10 +52,9 @@ def check_positions(
     index: Tensor, n: int, dim: int, name: str, lowest: int = 0, error: type[Exception] = IndexError
 ) -> None:
     """Raise the error for a position outside lowest to n - 1. While a step is recorded values can't be looked at."""
-    layout = index.layout
-    if layout.contiguous and memory.in_range(index.address, layout.numel, lowest, n - 1):
+    if all_in_range(index, lowest, n - 1):
         return  # NumPy would take longer to look than the kernel to pick
-    if layout.numel == 0 or (watching and modes.recording):
+    if index.layout.numel == 0 or modes.recording:
         return
     values = index.array()
     low, high = np.minimum.reduce(values, None), np.maximum.reduce(values, None)  # half the cost of min() and max()

@@ -17,7 +17,7 @@ from ..modes import modes
 from ..op import Op
 from ..storage import Layout
 from ..tensor import Tensor
-from .common import constant, is_number, normal_dim
+from .common import constant, float_only, is_number, normal_dim
 from .compare import isnan, logical_not, where
 from .elementwise import add, ceil, floor, mul, sqrt, sub
 from .extremum import amax, amin, shared_by_ties
@@ -54,8 +54,7 @@ def nansum(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Dty
 
 def nanmean(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Dtype | None = None) -> Tensor:
     """The mean over dim (default all) of what is not NaN; NaN of nothing. Raises RuntimeError for integers."""
-    if not input.layout.dtype.is_floating_point:
-        raise RuntimeError(f"nanmean: expected floating-point elements, got {input.layout.dtype}")
+    float_only("nanmean", input)
     counted = sum(logical_not(isnan(input.detach())), dim, keepdim)
     return nansum(input, dim, keepdim, dtype=dtype) / counted
 
@@ -261,8 +260,7 @@ def histc_op(out, input, *, bins, min, max):
 def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
     """How many elements lie in each of `bins` equal parts of min to max (both 0: the range of the elements), in input's
     dtype. Elements outside, and NaN, are not counted. Raises RuntimeError for integers, no bins, or max < min."""
-    if not input.layout.dtype.is_floating_point:
-        raise RuntimeError(f"histc: expected floating-point elements, got {input.layout.dtype}")
+    float_only("histc", input)
     if bins <= 0 or not max >= min:
         raise RuntimeError(f"histc: expected bins > 0 and max >= min, got bins={bins}, min={min}, max={max}")
     return histc_op(input.detach(), bins=int(bins), min=float(min), max=float(max))

@@ -15,7 +15,7 @@ import numpy as np
 from .. import dtypes
 from ..storage import Layout
 from ..tensor import Tensor
-from .common import layout_in, zeros_as
+from .common import float_only, zeros_as
 from .compare import where
 from .elementwise import abs, pow, sign
 from .extremum import shape_of_some, shared_by_ties
@@ -68,8 +68,7 @@ def norm(
     """The p-norm over dim (default all): sum(|x|^p)^(1/p); p = 0 counts what is not 0, inf and -inf take the largest
     and smallest |x|, "fro" is 2. Gradient 0 where x, or the norm, is 0. Raises RuntimeError for integers, IndexError or
     RuntimeError for a negative or infinite p of no elements."""
-    if not layout_in("norm", input).dtype.is_floating_point:
-        raise RuntimeError(f"norm: expected floating-point elements, got {input.layout.dtype}")
+    float_only("norm", input)
     if p == "fro" or p is None:
         p = 2.0
     elif isinstance(p, str):
