@@ -26,7 +26,7 @@ def prepared(call: str, library: Any) -> Callable[[], None]:
     """The call as a function."""
     scope = operands(library)
     exec(f"def f():\n    global x\n    {call}", scope)  # `x += y` would make x local
-    return scope["f"]  # type: ignore[no-any-return]
+    return scope["f"]
 
 
 def compare(call: str, turns: int) -> tuple[float, dict[str, Timing]]:

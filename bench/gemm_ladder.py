@@ -23,9 +23,9 @@ sys.path.insert(0, str(CSRC))
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = "1"  # NumPy reads them when it is imported
 
-import numpy as np  # noqa: E402
+import numpy as np  # noqa: E402 (after the variables)
 
-import build  # noqa: E402
+import build  # noqa: E402 (found by the path above)
 
 RUNGS = (
     "three loops",

@@ -87,7 +87,7 @@ def mixer(
     def pair(n: int, inner: int) -> Any:
         return nn.Sequential(nn.Linear(n, inner), nn.ReLU(), nn.Dropout(dropout[1]), nn.Linear(inner, n))
 
-    class Mixer(nn.Module):  # type: ignore[misc, name-defined]
+    class Mixer(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.stem = nn.Linear(patch * patch, d)

@@ -72,7 +72,7 @@ def die_at(moment, times):
                 self.file.write(data[len(data) // 2 :])
 
         def opened(path, mode="r"):
-            file = builtins.open(path, mode)  # noqa: SIM115
+            file = builtins.open(path, mode)  # noqa: SIM115 (the caller closes it)
             return Half(file) if "checkpoint" in str(path) else file
 
         folder.open = opened

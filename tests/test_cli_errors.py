@@ -165,7 +165,7 @@ def test_a_disk_that_fills_at_any_write_loses_nothing(quick, monkeypatch, capsys
     left = [0]
 
     def opened(path, mode="r"):
-        file = builtins.open(path, mode)  # noqa: SIM115
+        file = builtins.open(path, mode)  # noqa: SIM115 (the caller closes it)
         left[0] -= mode != "rb"
         return Full(file) if left[0] == 0 else file
 
